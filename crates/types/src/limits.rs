@@ -1,0 +1,71 @@
+use std::time::Duration;
+
+/// The bounds of one call. Every field is present: nothing is unlimited by omission.
+///
+/// They do not cover the time a call waits for a free worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// From the moment a worker takes the call to its outcome, virtual sleep included.
+    pub wall: Duration,
+    /// Linear memory and tables of the instance together, in bytes.
+    pub memory_bytes: u64,
+    /// The arguments as JSON text, in bytes.
+    pub max_argument_bytes: u64,
+    /// The result as JSON text, in bytes.
+    pub max_result_bytes: u64,
+    /// What is kept of standard output, in bytes; more ends the call.
+    pub max_stdout_bytes: u64,
+    /// What is kept of standard error, in bytes; more ends the call.
+    pub max_stderr_bytes: u64,
+}
+
+impl Limits {
+    /// 2 s, 64 MiB of memory, 1 MiB of arguments, 1 MiB of result, 64 KiB of each output.
+    ///
+    /// A guest language may need more memory; its default then takes the place of this one.
+    pub const DEFAULT: Self = Self {
+        wall: Duration::from_secs(2),
+        memory_bytes: 64 << 20,
+        max_argument_bytes: 1 << 20,
+        max_result_bytes: 1 << 20,
+        max_stdout_bytes: 64 << 10,
+        max_stderr_bytes: 64 << 10,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Which clock a call reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ClockGrant {
+    /// Starts at a fixed time and moves by what the function sleeps.
+    #[default]
+    Virtual,
+    /// The host's clock.
+    Real,
+}
+
+/// Where a call's randomness comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum EntropyGrant {
+    /// A generator seeded by the call.
+    #[default]
+    Seeded,
+    /// The host's entropy.
+    Real,
+}
+
+/// What a call may reach beyond its own memory. By default nothing: a virtual clock, seeded randomness.
+///
+/// There is no grant of files, network, processes or environment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Which clock it reads.
+    pub clock: ClockGrant,
+    /// Where its randomness comes from.
+    pub entropy: EntropyGrant,
+}
