@@ -1,1 +1,25 @@
-//! placeholder
+//! Runs one untrusted function call in one WebAssembly instance, within hard limits.
+//!
+//! [`Sandbox`] is the whole face: it implements [`FunctionRuntime`](greensand_types::FunctionRuntime), so that an
+//! invocation (language, source, entry, JSON arguments, limits, grants, seed) becomes a
+//! [`CallOutcome`](greensand_types::CallOutcome). Nothing of a call survives it: every call has a fresh instance.
+//!
+//! A language is an *image*: its guest module after initialisation, as native code. The image is made at first use
+//! (about ten seconds for a large interpreter), kept in the cache folder, and mapped by later processes.
+//!
+//! The rooms behind the door: `worker` (threads, queue, cancellation), `call` (one call on one instance), `host`
+//! (what a guest may import), `outcome` (the class of an ending, from host flags only), `image` (making, keeping
+//! and opening images), `engine` (every setting of wasmtime, with its reason).
+//!
+//! What it does not do: it keeps no state between calls, knows no language by name, and offers no files, network,
+//! processes or environment to any guest.
+
+mod engine;
+mod image;
+mod sandbox;
+mod settings;
+
+pub use greensand_guest_templates::GuestTemplate;
+pub use image::{ImageError, ImageKeeping, ImageOrigin, ImageProgress, ImageReport, ImageStage, ImageStatus};
+pub use sandbox::{OpenSandboxError, Sandbox};
+pub use settings::SandboxSettings;

@@ -1,0 +1,37 @@
+use std::error::Error;
+
+use super::ImageStage;
+
+/// The image of a language could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// No guest has that name.
+    #[error("no guest language is called `{name}`; known: {known}")]
+    UnknownLanguage {
+        /// The name.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+    /// The guest keeps another version of the contract than this host.
+    #[error("the guest of `{language}` keeps version {found} of the guest contract, this host version {expected}")]
+    Contract {
+        /// The language.
+        language: String,
+        /// What the guest keeps.
+        found: u32,
+        /// What the host keeps.
+        expected: u32,
+    },
+    /// A stage failed.
+    #[error("make the image of `{language}`: {} failed", stage.as_str())]
+    Stage {
+        /// The language.
+        language: String,
+        /// Which stage.
+        stage: ImageStage,
+        /// Why.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
