@@ -1,1 +1,32 @@
-//! placeholder
+//! Model backends: how the rest of Greensand asks a model for its next message.
+//!
+//! A [`ChatRequest`] goes to a [`ModelBackend`] and comes back as a [`ChatReply`], or as a [`ModelError`] that says
+//! what kind of fault it was and what to do about it. Which backends there are stands in [`BACKENDS`]; [`open_backend`]
+//! makes one from its [`BackendSettings`]. There is no default backend, endpoint or model: what the settings do not
+//! name is an error, so that a conversation never goes to somebody whom nobody chose.
+//!
+//! What a model says is checked for shape only. Call ids are unique and never empty in every [`ChatReply`]; function
+//! names and arguments are as the model wrote them, and may be wrong. What to do about that is for `greensand-agent`
+//! and `greensand-optimizer`; where keys and settings come from is for `greensand-app`.
+//!
+//! This is the only crate that opens outgoing connections.
+
+mod api_key;
+mod backend;
+mod error;
+mod reply;
+mod request;
+mod text;
+mod wire;
+
+pub use api_key::ApiKey;
+pub use backend::openai_compatible::{OpenAiSettings, TokenLimitField};
+pub use backend::replay::{RecordedReply, ReplaySettings};
+pub use backend::scripted::ScriptedSettings;
+pub use backend::{
+    BACKENDS, BackendEntry, BackendSettings, ModelBackend, OpenBackendError, SettingEntry, UnknownBackendError,
+    find_backend, open_backend,
+};
+pub use error::{ModelError, ModelErrorKind};
+pub use reply::{ChatReply, FinishReason};
+pub use request::{ChatRequest, Role, Sampling, ToolDefinition};

@@ -1,0 +1,99 @@
+//! What goes wrong between us and a model.
+//!
+//! A [`ModelError`] is a fault of the connection, of the endpoint or of the settings; what a model *says*, however
+//! useless, is never one. Its kind tells the caller whether to go on without this reply
+//! ([`ModelError::is_transient`]) or to stop before every other request fails alike
+//! ([`ModelError::concerns_every_request`]). Retries have been made by the time anyone sees it.
+
+use std::error::Error;
+
+/// The kinds of fault, by what one can do about them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ModelErrorKind {
+    /// No connection, or one that broke.
+    Unreachable,
+    /// No whole reply within the deadline.
+    TimedOut,
+    /// The endpoint still said "too many requests" after every retry.
+    RateLimited,
+    /// The endpoint answered with another error.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The endpoint wants a key, or another one.
+    Authentication,
+    /// The endpoint has no such model.
+    UnknownModel,
+    /// What came back is not a chat completion.
+    BadReply,
+    /// The script or the journal has no reply to this request.
+    Exhausted,
+}
+
+/// A request that got no reply.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ModelError {
+    kind: ModelErrorKind,
+    message: String,
+    hint: Option<String>,
+    #[source]
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl ModelError {
+    /// A fault of a kind, told in a sentence.
+    pub fn new(kind: ModelErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None, source: None }
+    }
+
+    /// Adds what the person at the terminal can do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Returns the kind of fault.
+    pub fn kind(&self) -> ModelErrorKind {
+        self.kind
+    }
+
+    /// Returns what to do about it, if there is something to do.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Says whether the same request may get a reply later.
+    pub fn is_transient(&self) -> bool {
+        match self.kind {
+            ModelErrorKind::Unreachable
+            | ModelErrorKind::TimedOut
+            | ModelErrorKind::RateLimited
+            | ModelErrorKind::BadReply => true,
+            ModelErrorKind::Refused { status } => status >= 500,
+            ModelErrorKind::Authentication | ModelErrorKind::UnknownModel | ModelErrorKind::Exhausted => false,
+        }
+    }
+
+    /// Says whether every other request to this backend will fail alike: a wrong key, a model that is not there.
+    pub fn concerns_every_request(&self) -> bool {
+        match self.kind {
+            ModelErrorKind::Authentication | ModelErrorKind::UnknownModel => true,
+            ModelErrorKind::Unreachable
+            | ModelErrorKind::TimedOut
+            | ModelErrorKind::RateLimited
+            | ModelErrorKind::Refused { .. }
+            | ModelErrorKind::BadReply
+            | ModelErrorKind::Exhausted => false,
+        }
+    }
+}
