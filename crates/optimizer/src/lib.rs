@@ -1,1 +1,17 @@
-//! placeholder
+//! From the records of one evaluation to the next function set.
+//!
+//! [`propose`] makes one step: the optimizer model reads what happened and adds, revises or removes functions;
+//! [`admit`] lets in only what its gates have seen work. [`Training`] is the loop as a state machine: it says what to
+//! evaluate and whether to keep it, by one of the [`STRATEGIES`]. [`Optimizer`] is the same as an object with
+//! the three verbs that users of the method know.
+//!
+//! This crate does no I/O but through the ports that it is given: a model backend and a function runtime.
+
+mod admission;
+mod nearest;
+mod strategy;
+mod training;
+
+pub use admission::{AdmissionContext, AdmissionSettings, Admitted, AdmitError, MemorisedAnswers};
+pub use strategy::{Judgement, PairedScores, STRATEGIES, StrategyEntry, UnknownStrategyError, find_strategy};
+pub use training::{Decision, FailedSet, Measurement, Next, StopReason, Training, TrainingError, TrainingSettings};
