@@ -1,0 +1,443 @@
+use std::io::{self, BufRead, Write};
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::stream::{self, StreamExt};
+use greensand_types::{CallOutcome, CallStatus, FunctionRuntime, Invocation, JsonText, Limits};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::answer::{fault_answer, outcome_answer, with_causes};
+use super::line::{LineRead, MAX_LINE_BYTES, read_line};
+use super::request::{BadRequest, Request, null};
+
+/// How a batch is run. The defaults: one call at a time, 256 MiB ahead.
+#[derive(Debug, Clone)]
+pub struct BatchSettings {
+    /// How many calls are given to the runtime at once; more than it has workers keeps them busy.
+    pub jobs: usize,
+    /// How much may be held of requests and their answers that wait for an earlier one: the length of each line and
+    /// the most that its limits let it answer, together.
+    pub ahead_bytes: usize,
+    /// The guest languages that there are, for the message about one that there is not.
+    pub languages: Vec<String>,
+}
+
+impl Default for BatchSettings {
+    fn default() -> Self {
+        Self { jobs: 1, ahead_bytes: 256 << 20, languages: Vec::new() }
+    }
+}
+
+/// What a batch came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BatchSummary {
+    /// Lines that were answered; blank ones are not.
+    pub answers: u64,
+    /// Answers of each class, in the order of [`CallStatus::ALL`].
+    pub statuses: [u64; CallStatus::ALL.len()],
+    /// Lines that met a fault of the host instead of an outcome.
+    pub faults: u64,
+    /// The first such fault, with its causes.
+    pub first_fault: Option<String>,
+}
+
+/// A batch that could not be read or answered to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// The input broke off. Every line before was answered.
+    #[error("read line {line} of the requests")]
+    Read {
+        /// The line that could not be read, from 1.
+        line: u64,
+        /// Why.
+        source: io::Error,
+    },
+    /// The answers could not be written.
+    #[error("write an answer")]
+    Write(#[source] io::Error),
+}
+
+/// More answers than this never wait for an earlier one, however small they are.
+const MAX_AHEAD: usize = 4096;
+
+/// Lines that wait between the reading thread and the calls.
+const LINES_BETWEEN: usize = 64;
+
+/// Answers every request of the input, in order; ends with the input.
+///
+/// Answers are flushed whenever the next one is not ready, so that a caller may send one request, read its answer, and
+/// go on. The input is read on a thread of its own, which ends with the input or, after an error, with the next line.
+///
+/// # Errors
+/// When the input cannot be read or the output cannot be written. Faults of functions and of lines are answers; faults
+/// of the host are answers too, and are counted in the summary.
+pub async fn run_batch(
+    input: impl BufRead + Send + 'static,
+    mut output: impl Write,
+    runtime: &dyn FunctionRuntime,
+    settings: &BatchSettings,
+) -> Result<BatchSummary, BatchError> {
+    let room = Room::of(settings.ahead_bytes);
+    let slots = Semaphore::new(settings.jobs.max(1));
+    let mut lines = read_ahead(input);
+    let answers = stream::poll_fn(|context| lines.poll_recv(context))
+        .then(|line| admit(line, runtime, settings, &room))
+        .map(|admitted| answer(admitted, runtime, &slots))
+        .buffered(MAX_AHEAD);
+    let mut answers = std::pin::pin!(answers);
+
+    let mut summary = BatchSummary::default();
+    loop {
+        let next = match answers.next().now_or_never() {
+            Some(ready) => ready,
+            None => {
+                output.flush().map_err(BatchError::Write)?;
+                answers.next().await
+            }
+        };
+        let Some(answer) = next.transpose()? else { break };
+        output.write_all(answer.text.as_bytes()).map_err(BatchError::Write)?;
+        summary.count(answer.kind);
+    }
+    output.flush().map_err(BatchError::Write)?;
+    Ok(summary)
+}
+
+/// What stands on one line.
+struct AskedLine {
+    bytes: usize,
+    asked: Result<Request, BadRequest>,
+}
+
+/// A line that has its room, ready to be answered.
+struct Admitted {
+    id: JsonText,
+    call: Result<Box<Invocation>, String>,
+    room: OwnedSemaphorePermit,
+}
+
+/// The answer to one line, with the room that it takes until it is written.
+struct Answer {
+    text: String,
+    kind: AnswerKind,
+    _room: OwnedSemaphorePermit,
+}
+
+enum AnswerKind {
+    Outcome(CallStatus),
+    Fault(String),
+}
+
+/// Reads and parses lines on a thread of its own: reading blocks, and answers must not wait for it.
+fn read_ahead(mut input: impl BufRead + Send + 'static) -> mpsc::Receiver<Result<AskedLine, BatchError>> {
+    let (sender, receiver) = mpsc::channel(LINES_BETWEEN);
+    std::thread::spawn(move || {
+        let mut buffer = Vec::new();
+        for number in 1.. {
+            let line = match read_line(&mut input, &mut buffer, MAX_LINE_BYTES) {
+                Ok(LineRead::End) => break,
+                Ok(LineRead::TooLong) => Ok(too_long(number)),
+                Ok(LineRead::Line) if buffer.trim_ascii().is_empty() => continue,
+                Ok(LineRead::Line) => Ok(asked(number, &buffer)),
+                Err(source) => Err(BatchError::Read { line: number, source }),
+            };
+            let is_last = line.is_err();
+            if sender.blocking_send(line).is_err() || is_last {
+                break;
+            }
+            buffer.shrink_to(KEPT_BUFFER_BYTES);
+        }
+    });
+    receiver
+}
+
+/// What a reading thread keeps of its buffer from one line to the next.
+const KEPT_BUFFER_BYTES: usize = 1 << 20;
+
+fn asked(number: u64, line: &[u8]) -> AskedLine {
+    let line = if number == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
+    let asked = Request::parse(line).map(|request| request.at_line(number)).map_err(|bad| bad.at_line(number));
+    AskedLine { bytes: line.len(), asked }
+}
+
+fn too_long(number: u64) -> AskedLine {
+    let bad = BadRequest { id: null(), message: format!("is longer than {} MiB", MAX_LINE_BYTES >> 20) };
+    AskedLine { bytes: 0, asked: Err(bad.at_line(number)) }
+}
+
+/// Waits until there is room for a line and for the largest answer that it may have.
+async fn admit(
+    line: Result<AskedLine, BatchError>,
+    runtime: &dyn FunctionRuntime,
+    settings: &BatchSettings,
+    room: &Room,
+) -> Result<Admitted, BatchError> {
+    let AskedLine { bytes, asked } = line?;
+    let prepared = asked.and_then(|request| request.into_invocation(runtime, &settings.languages));
+    Ok(match prepared {
+        Ok((id, invocation)) => {
+            let answer_bytes = most_answered(&invocation.limits);
+            Admitted { id, call: Ok(Box::new(invocation)), room: room.take(bytes.saturating_add(answer_bytes)).await }
+        }
+        Err(bad) => Admitted { id: bad.id, call: Err(bad.message), room: room.take(0).await },
+    })
+}
+
+fn most_answered(limits: &Limits) -> usize {
+    let bytes = limits.max_result_bytes.saturating_add(limits.max_stdout_bytes).saturating_add(limits.max_stderr_bytes);
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+async fn answer(
+    admitted: Result<Admitted, BatchError>,
+    runtime: &dyn FunctionRuntime,
+    slots: &Semaphore,
+) -> Result<Answer, BatchError> {
+    let Admitted { id, call, room } = admitted?;
+    let outcome = match call {
+        Err(message) => Ok(CallOutcome::invalid(message)),
+        Ok(invocation) => {
+            let _slot = slots.acquire().await.expect("the slots are never closed");
+            runtime.invoke(*invocation).await
+        }
+    };
+    let (mut text, kind) = match outcome {
+        Ok(outcome) => (outcome_answer(&id, &outcome), AnswerKind::Outcome(outcome.status())),
+        Err(fault) => (fault_answer(&id, &fault), AnswerKind::Fault(with_causes(&fault))),
+    };
+    text.push('\n');
+    Ok(Answer { text, kind, _room: room })
+}
+
+/// The room for what waits, in KiB.
+struct Room {
+    all: u32,
+    free: Arc<Semaphore>,
+}
+
+impl Room {
+    fn of(bytes: usize) -> Self {
+        let all = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).max(1);
+        Self { all, free: Arc::new(Semaphore::new(all as usize)) }
+    }
+
+    /// Takes room; what is larger than the whole takes the whole, and so goes alone.
+    async fn take(&self, bytes: usize) -> OwnedSemaphorePermit {
+        let share = u32::try_from((bytes >> 10) + 1).unwrap_or(u32::MAX).min(self.all);
+        Arc::clone(&self.free).acquire_many_owned(share).await.expect("the room is never closed")
+    }
+}
+
+impl BatchSummary {
+    fn count(&mut self, kind: AnswerKind) {
+        self.answers += 1;
+        match kind {
+            AnswerKind::Outcome(status) => self.statuses[status as usize] += 1,
+            AnswerKind::Fault(message) => {
+                self.faults += 1;
+                self.first_fault.get_or_insert(message);
+            }
+        }
+    }
+
+    /// Returns how many answers are of a class.
+    pub fn of_status(&self, status: CallStatus) -> u64 {
+        self.statuses[status as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufReader, Read};
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use greensand_types::{
+        BoxFuture, CallEnding, CallUsage, DescribeOutcome, Failure, HostFault, KeptText, Language, SourceText,
+    };
+
+    use super::*;
+
+    /// A runtime whose functions are told by their source: `echo` returns its arguments, `wait N` does so after N ms,
+    /// `fail` raises, `fault` is a fault of the host.
+    #[derive(Default)]
+    struct Parrot {
+        running: AtomicUsize,
+        most_running: AtomicUsize,
+    }
+
+    impl FunctionRuntime for Parrot {
+        fn invoke(&self, invocation: Invocation) -> BoxFuture<'_, Result<CallOutcome, HostFault>> {
+            Box::pin(async move {
+                let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+                self.most_running.fetch_max(running, Ordering::SeqCst);
+                let mut words = invocation.source.text.split(' ');
+                let ending = match words.next() {
+                    Some("fail") => CallEnding::Raised(Failure::new("it failed")),
+                    Some("fault") => return Err(HostFault::new("the host failed")),
+                    _ => CallEnding::Returned(invocation.arguments),
+                };
+                if let Some(milliseconds) = words.next() {
+                    tokio::time::sleep(Duration::from_millis(milliseconds.parse().unwrap())).await;
+                }
+                self.running.fetch_sub(1, Ordering::SeqCst);
+                let (stdout, stderr) = (KeptText::default(), KeptText::default());
+                Ok(CallOutcome { ending, stdout, stderr, usage: CallUsage::default() })
+            })
+        }
+
+        fn compile(&self, _: SourceText, _: Limits) -> BoxFuture<'_, Result<CallOutcome, HostFault>> {
+            unreachable!("a batch compiles nothing")
+        }
+
+        fn describe(&self, _: SourceText, _: String, _: Limits) -> BoxFuture<'_, Result<DescribeOutcome, HostFault>> {
+            unreachable!("a batch describes nothing")
+        }
+
+        fn default_limits(&self, language: &Language) -> Option<Limits> {
+            (language.as_str() == "parrot").then_some(Limits::DEFAULT)
+        }
+    }
+
+    /// Writes what others may look at while the batch runs.
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Shared {
+        fn lines(&self) -> Vec<serde_json::Value> {
+            let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        }
+    }
+
+    fn settings(jobs: usize, ahead_bytes: usize) -> BatchSettings {
+        BatchSettings { jobs, ahead_bytes, languages: vec!["parrot".into()] }
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+    }
+
+    /// Runs a batch over an input; gives the answers and the summary.
+    fn check(input: &str, settings: &BatchSettings) -> (Vec<serde_json::Value>, BatchSummary, usize) {
+        let (runtime, output) = (Parrot::default(), Shared::default());
+        let input = io::Cursor::new(input.to_owned());
+        let summary = block_on(run_batch(input, output.clone(), &runtime, settings)).unwrap();
+        (output.lines(), summary, runtime.most_running.load(Ordering::SeqCst))
+    }
+
+    fn request(id: u64, source: &str) -> String {
+        format!(r#"{{"id": {id}, "language": "parrot", "source": "{source}", "entry": "f", "args": [{id}]}}"#) + "\n"
+    }
+
+    #[test]
+    fn answers_come_in_the_order_of_the_requests() {
+        let input: String = (0..40).map(|id| request(id, &format!("wait {}", (40 - id) % 7 * 3))).collect();
+        for (jobs, ahead_bytes) in [(1, 1 << 30), (8, 1 << 30), (8, 3 << 20), (8, 1)] {
+            let (answers, summary, most_running) = check(&input, &settings(jobs, ahead_bytes));
+            let ids: Vec<_> = answers.iter().map(|answer| answer["value"][0].as_u64().unwrap()).collect();
+            assert_eq!(ids, (0..40).collect::<Vec<_>>());
+            assert_eq!((summary.answers, summary.of_status(CallStatus::Ok)), (40, 40));
+            assert!(most_running <= jobs, "{most_running} calls ran at once");
+            if ahead_bytes == 1 {
+                assert_eq!(most_running, 1, "there was room for one");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bad_line_is_answered_and_the_rest_goes_on() {
+        let input = format!(
+            "\u{feff}{}nonsense\n\n   \n{}{}{}",
+            request(1, "echo"),
+            request(2, "fail"),
+            r#"{"id": "x"}
+"#,
+            request(3, "echo").replace("parrot", "parott")
+        );
+        let (answers, summary, _) = check(&input, &settings(2, 1 << 20));
+        let statuses: Vec<_> = answers.iter().map(|answer| answer["status"].as_str().unwrap()).collect();
+        assert_eq!(statuses, ["ok", "invalid", "error", "invalid", "invalid"]);
+        assert_eq!(answers[1]["id"], serde_json::Value::Null);
+        assert!(answers[1]["error"]["message"].as_str().unwrap().starts_with("line 2 is not JSON"));
+        assert_eq!(answers[3]["id"], "x");
+        assert_eq!(answers[3]["error"]["message"], "line 6 has no `language`");
+        assert_eq!(
+            answers[4]["error"]["message"],
+            "line 7 asks for `parott`, which is no guest language: use `parrot`"
+        );
+        assert_eq!(summary.of_status(CallStatus::Invalid), 3);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_answered() {
+        let input = format!("{}{}\n{}", request(1, "echo"), "x".repeat(MAX_LINE_BYTES + 1), request(2, "echo"));
+        let (answers, ..) = check(&input, &settings(1, 1 << 20));
+        assert_eq!(answers[1]["error"]["message"], "line 2 is longer than 16 MiB");
+        assert_eq!(answers[2]["id"], 2);
+    }
+
+    #[test]
+    fn a_fault_of_the_host_costs_only_its_line_and_is_counted() {
+        let input = request(1, "fault") + &request(2, "echo");
+        let (answers, summary, _) = check(&input, &settings(1, 1 << 20));
+        assert_eq!((answers[0]["status"].as_str(), answers[0]["id"].as_u64()), (Some("fault"), Some(1)));
+        assert_eq!(answers[1]["status"], "ok");
+        assert_eq!((summary.faults, summary.first_fault.as_deref()), (1, Some("the host failed")));
+    }
+
+    #[test]
+    fn an_answer_is_written_before_the_next_request_is_there() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let output = Shared::default();
+        let seen = output.clone();
+        let caller = std::thread::spawn(move || {
+            for id in 0..3 {
+                writer.write_all(request(id, "echo").as_bytes()).unwrap();
+                let deadline = std::time::Instant::now() + Duration::from_secs(20);
+                while seen.lines().len() <= id as usize {
+                    assert!(std::time::Instant::now() < deadline, "no answer to request {id}");
+                    std::thread::yield_now();
+                }
+            }
+        });
+        block_on(run_batch(BufReader::new(reader), output, &Parrot::default(), &settings(2, 1 << 20))).unwrap();
+        caller.join().unwrap();
+    }
+
+    #[test]
+    fn an_input_that_breaks_off_is_an_error_after_its_answers() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("the disk is gone"))
+            }
+        }
+        let input = BufReader::new(io::Cursor::new(request(1, "echo")).chain(Broken));
+        let output = Shared::default();
+        let result = block_on(run_batch(input, output.clone(), &Parrot::default(), &settings(1, 1 << 20)));
+        assert!(matches!(result, Err(BatchError::Read { line: 2, .. })), "{result:?}");
+        assert_eq!(output.lines().len(), 1);
+    }
+
+    #[test]
+    fn an_output_that_is_closed_is_an_error() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let result =
+            block_on(run_batch(io::Cursor::new(request(1, "echo")), writer, &Parrot::default(), &settings(1, 1 << 20)));
+        assert!(matches!(result, Err(BatchError::Write(_))), "{result:?}");
+    }
+}
