@@ -1,0 +1,385 @@
+//! The conversation about one task as a state machine that waits for nothing.
+//!
+//! [`Dialogue::open`] gives the first [`Step`]: a [`Question`] for the model, a [`PendingCall`] for the runtime, or the
+//! [`FinishedDialogue`]. A question is consumed by its reply, a call by its outcome, and each gives the next step, so
+//! nothing can be answered twice or out of order, and a driver may stop between any two steps. The same replies and
+//! outcomes always lead to the same conversation.
+//!
+//! Whatever the model says has a way on: unknown functions and bad arguments are refused with a reason, call ids are
+//! made usable, an empty or cut reply is asked again once. The target of the task is nowhere in here but in the record:
+//! the model sees the instructions, the question, and answers to its own calls.
+//!
+//! Scoring the answer is for the caller, see [`solve`](crate::solve()).
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use greensand_llm::{ChatReply, ChatRequest, FinishReason, Role};
+use greensand_types::{
+    CallAnswer, CallOutcome, CallStatus, Conversation, ConversationRecord, ExecutedCall, FunctionCall, Invocation,
+    Language, Limits, Message, Registration, Task, Verdict,
+};
+use serde_json::json;
+
+use crate::fenced_block::fenced_blocks;
+use crate::tool_answer::{outcome_text, refusal_text};
+use crate::toolbox::{Toolbox, code_tool_name};
+use crate::{AgentSettings, prompt};
+
+/// The most calls, or fenced blocks, of one reply that are run; the others are refused.
+pub const MAX_CALLS_PER_REPLY: usize = 32;
+
+/// What is to be done next.
+#[derive(Debug)]
+#[must_use]
+pub enum Step {
+    /// The model is to reply.
+    AskModel(Question),
+    /// A call is to be run.
+    RunCall(PendingCall),
+    /// The conversation has ended and waits for its verdict.
+    Finished(FinishedDialogue),
+}
+
+/// How a conversation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// With a reply that is an answer: its whole text.
+    Answered(String),
+    /// Without one, and why, as a sentence for the record.
+    Unanswered(String),
+}
+
+/// The state between two steps. It is only ever seen inside of them.
+#[derive(Debug)]
+pub struct Dialogue {
+    conversation: Conversation,
+    toolbox: Toolbox,
+    settings: AgentSettings,
+    epoch: u32,
+    turns: u32,
+    failed_calls: u32,
+    /// Why the tools were withdrawn, once they are.
+    withdrawn: Option<String>,
+    was_nudged: bool,
+    seen_ids: HashSet<String>,
+}
+
+/// The calls of one reply that are not answered yet.
+#[derive(Debug)]
+struct Batch {
+    waiting: VecDeque<(FunctionCall, Result<Invocation, String>)>,
+    answers: Answers,
+}
+
+/// How the calls of a batch are answered.
+#[derive(Debug)]
+enum Answers {
+    /// Each by a tool message.
+    ToolMessages,
+    /// All together by a user message, because the reply had fenced blocks instead of calls.
+    UserMessage { total: usize, texts: Vec<String> },
+}
+
+impl Dialogue {
+    /// Opens the conversation about a task.
+    ///
+    /// `default_limits` are those of the runtime, asked for each language that the settings have no limits for.
+    pub fn open(
+        task: Arc<Task>,
+        registration: &Registration,
+        settings: &AgentSettings,
+        epoch: u32,
+        default_limits: &dyn Fn(&Language) -> Option<Limits>,
+    ) -> Step {
+        let mut dialogue = Self {
+            conversation: Conversation::open(task.clone(), registration.set_id()),
+            toolbox: Toolbox::new(registration.clone(), settings, default_limits),
+            settings: settings.clone(),
+            epoch,
+            turns: 0,
+            failed_calls: 0,
+            withdrawn: None,
+            was_nudged: false,
+            seen_ids: HashSet::new(),
+        };
+        if !dialogue.settings.instructions.is_empty() {
+            dialogue.say(Message::System { text: dialogue.settings.instructions.clone() });
+        }
+        dialogue.say(Message::User { text: task.question.clone() });
+        dialogue.ask()
+    }
+
+    /// Asks for the next reply, for the last time without tools.
+    fn ask(mut self) -> Step {
+        let last_turn = self.settings.max_turns.max(1) - 1;
+        if self.withdrawn.is_none() {
+            let reason = if self.turns >= last_turn {
+                Some(format!("the limit of {} is reached", count(self.settings.max_turns.max(1), "reply", "replies")))
+            } else if self.failed_calls > self.settings.max_failed_calls {
+                Some(format!("{} failed", count(self.failed_calls, "call", "calls")))
+            } else {
+                None
+            };
+            if let Some(reason) = reason {
+                if self.turns > 0 {
+                    self.say(Message::User { text: prompt::answer_now(&reason) });
+                }
+                self.withdrawn = Some(reason);
+            }
+        }
+        Step::AskModel(Question(Box::new(self)))
+    }
+
+    /// Asks again after a reply that is no answer, once.
+    fn nudge(mut self, note: String) -> Step {
+        self.was_nudged = true;
+        self.say(Message::User { text: note });
+        self.ask()
+    }
+
+    fn may_nudge(&self) -> bool {
+        !self.was_nudged && self.turns < self.settings.max_turns
+    }
+
+    fn finish(self, ending: Ending) -> Step {
+        Step::Finished(FinishedDialogue { conversation: self.conversation, ending })
+    }
+
+    fn unanswered(self, what: &str) -> Step {
+        let reason = self.withdrawn.as_ref().map(|reason| format!(" after the tools were withdrawn: {reason}"));
+        let feedback = format!("no answer: {what}{}", reason.unwrap_or_default());
+        self.finish(Ending::Unanswered(feedback))
+    }
+
+    /// Runs or refuses what waits, in order, up to the next call that is to be run.
+    fn go_on(mut self, mut batch: Batch) -> Step {
+        while let Some((call, plan)) = batch.waiting.pop_front() {
+            let plan = match plan {
+                Ok(_) if self.failed_calls > self.settings.max_failed_calls => {
+                    Err("too many calls of this task have failed".to_owned())
+                }
+                plan => plan,
+            };
+            match plan {
+                Ok(invocation) => {
+                    let pending =
+                        PendingCall { dialogue: Box::new(self), batch, call, invocation: Box::new(invocation) };
+                    return Step::RunCall(pending);
+                }
+                Err(reason) => self.answer(&mut batch, call, CallAnswer::Refused(reason)),
+            }
+        }
+        if let Answers::UserMessage { texts, .. } = batch.answers {
+            self.say(Message::User { text: texts.join("\n\n") });
+        }
+        self.ask()
+    }
+
+    fn answer(&mut self, batch: &mut Batch, call: FunctionCall, answer: CallAnswer) {
+        let (content, is_ok) = match &answer {
+            CallAnswer::Refused(reason) => (refusal_text(reason), false),
+            CallAnswer::Ran(outcome) => {
+                (outcome_text(outcome, &self.settings.answer_bounds), outcome.status() == CallStatus::Ok)
+            }
+        };
+        self.failed_calls += u32::from(!is_ok);
+        match &mut batch.answers {
+            Answers::ToolMessages => self.say(Message::Tool { call: call.id.clone(), content }),
+            Answers::UserMessage { total: 1, texts } => texts.push(format!("Your code block was run.\n{content}")),
+            Answers::UserMessage { total, texts } => {
+                texts.push(format!("Your code block {} of {total} was run.\n{content}", texts.len() + 1));
+            }
+        }
+        self.conversation.keep_call(ExecutedCall { call, answer });
+    }
+
+    /// Plans the calls of a reply.
+    fn plan_calls(&self, calls: &[FunctionCall]) -> Batch {
+        let first = self.conversation.calls().len();
+        let plan = |(place, call): (usize, &FunctionCall)| {
+            let plan = match &self.withdrawn {
+                Some(reason) => Err(format!("functions cannot be called any more: {reason}")),
+                None if place >= MAX_CALLS_PER_REPLY => {
+                    Err(format!("at most {MAX_CALLS_PER_REPLY} calls of one reply are run"))
+                }
+                None => self.toolbox.plan(call, &self.conversation.task().id, first + place),
+            };
+            (call.clone(), plan)
+        };
+        Batch { waiting: calls.iter().enumerate().map(plan).collect(), answers: Answers::ToolMessages }
+    }
+
+    /// Plans the fenced blocks of a reply, if there are any to run.
+    fn plan_blocks(&mut self, text: &str) -> Option<Batch> {
+        if self.withdrawn.is_some() {
+            return None;
+        }
+        let settings = self.settings.fenced_blocks.clone()?;
+        let blocks = fenced_blocks(text).into_iter();
+        let blocks = blocks.filter(|block| settings.runs(&block.info) && !block.code.trim().is_empty());
+        let first = self.conversation.calls().len();
+        let mut waiting = VecDeque::new();
+        for (place, block) in blocks.take(MAX_CALLS_PER_REPLY).enumerate() {
+            let call = FunctionCall {
+                id: self.usable_id("block"),
+                name: code_tool_name(&settings.language),
+                arguments: json!({"code": block.code}).to_string(),
+            };
+            let task = &self.conversation.task().id;
+            let invocation = self.toolbox.plan_block(&settings.language, block.code, task, first + place);
+            waiting.push_back((call, Ok(invocation)));
+        }
+        let total = waiting.len();
+        (total > 0).then_some(Batch { waiting, answers: Answers::UserMessage { total, texts: Vec::new() } })
+    }
+
+    /// Gives each call an id that is new in this conversation and that every endpoint takes back.
+    fn usable_calls(&mut self, calls: Vec<FunctionCall>) -> Vec<FunctionCall> {
+        calls.into_iter().map(|call| FunctionCall { id: self.usable_id(&call.id), ..call }).collect()
+    }
+
+    fn usable_id(&mut self, id: &str) -> String {
+        let fits = (1..=40).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+        if fits && self.seen_ids.insert(id.to_owned()) {
+            return id.to_owned();
+        }
+        let mut number = self.seen_ids.len();
+        loop {
+            let id = format!("call_{number}");
+            if self.seen_ids.insert(id.clone()) {
+                return id;
+            }
+            number += 1;
+        }
+    }
+
+    fn say(&mut self, message: Message) {
+        self.conversation.say(message).expect("ids are unique, and a batch answers every call before anything is said");
+    }
+}
+
+/// A request that the model is to reply to.
+#[derive(Debug)]
+#[must_use]
+pub struct Question(Box<Dialogue>);
+
+impl Question {
+    /// Returns the request.
+    pub fn request(&self) -> ChatRequest {
+        let dialogue = &self.0;
+        ChatRequest {
+            role: Role::Assistant,
+            task: Some(dialogue.conversation.task().id.clone()),
+            turn: dialogue.turns,
+            epoch: dialogue.epoch,
+            functions: dialogue.toolbox.functions(),
+            messages: dialogue.conversation.messages().to_vec(),
+            tools: if dialogue.withdrawn.is_some() { Vec::new() } else { dialogue.toolbox.tools() },
+            sampling: dialogue.settings.sampling,
+        }
+    }
+
+    /// Takes the reply and returns what is to be done next.
+    pub fn replied(self, reply: ChatReply) -> Step {
+        let mut dialogue = *self.0;
+        dialogue.turns += 1;
+        dialogue.conversation.add_usage(reply.usage);
+        let calls = dialogue.usable_calls(reply.calls);
+        dialogue.say(Message::Assistant { text: reply.text.clone(), calls: calls.clone() });
+        if !calls.is_empty() {
+            return dialogue.take_calls(&calls, reply.text);
+        }
+        dialogue.take_text(reply.text, &reply.finish)
+    }
+}
+
+impl Dialogue {
+    fn take_calls(mut self, calls: &[FunctionCall], text: String) -> Step {
+        let mut batch = self.plan_calls(calls);
+        if self.withdrawn.is_none() {
+            return self.go_on(batch);
+        }
+        while let Some((call, plan)) = batch.waiting.pop_front() {
+            let reason = plan.err().unwrap_or_default();
+            self.answer(&mut batch, call, CallAnswer::Refused(reason));
+        }
+        if text.trim().is_empty() {
+            return self.unanswered("the model went on calling functions");
+        }
+        self.finish(Ending::Answered(text))
+    }
+
+    fn take_text(mut self, text: String, finish: &FinishReason) -> Step {
+        let is_empty = text.trim().is_empty();
+        let was_cut = *finish == FinishReason::Length;
+        if (is_empty || was_cut) && self.may_nudge() {
+            return self.nudge(if was_cut { prompt::cut_reply() } else { prompt::empty_reply() });
+        }
+        if is_empty {
+            return self.unanswered("the last reply was empty");
+        }
+        match self.plan_blocks(&text) {
+            Some(batch) => self.go_on(batch),
+            None => self.finish(Ending::Answered(text)),
+        }
+    }
+}
+
+/// A call that is to be run.
+#[derive(Debug)]
+#[must_use]
+pub struct PendingCall {
+    dialogue: Box<Dialogue>,
+    batch: Batch,
+    call: FunctionCall,
+    invocation: Box<Invocation>,
+}
+
+impl PendingCall {
+    /// Returns the call as the model wrote it, under an id that can be used.
+    pub fn call(&self) -> &FunctionCall {
+        &self.call
+    }
+
+    /// Returns what the runtime is to run.
+    pub fn invocation(&self) -> &Invocation {
+        &self.invocation
+    }
+
+    /// Takes the outcome and returns what is to be done next.
+    pub fn answered(self, outcome: CallOutcome) -> Step {
+        let Self { mut dialogue, mut batch, call, invocation: _ } = self;
+        dialogue.answer(&mut batch, call, CallAnswer::Ran(outcome));
+        dialogue.go_on(batch)
+    }
+}
+
+/// A conversation that has ended.
+#[derive(Debug)]
+#[must_use]
+pub struct FinishedDialogue {
+    conversation: Conversation,
+    ending: Ending,
+}
+
+impl FinishedDialogue {
+    /// Returns how it ended.
+    pub fn ending(&self) -> &Ending {
+        &self.ending
+    }
+
+    /// Returns the messages and calls.
+    pub fn conversation(&self) -> &Conversation {
+        &self.conversation
+    }
+
+    /// Closes the conversation with its verdict.
+    pub fn close(self, verdict: Verdict) -> ConversationRecord {
+        self.conversation.close(verdict)
+    }
+}
+
+fn count(number: u32, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

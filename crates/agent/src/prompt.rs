@@ -1,0 +1,27 @@
+//! What the agent says to the model. The texts are files of `prompts/`, so that a change of one is a change that a
+//! reviewer sees as text; here they get names and their blanks are filled in.
+
+use greensand_types::Language;
+
+/// The system message unless the settings have another.
+pub(crate) const INSTRUCTIONS: &str = include_str!("../prompts/instructions.md");
+
+/// Describes the tool `run_<language>`.
+pub(crate) fn run_code(language: &Language) -> String {
+    include_str!("../prompts/run_code.md").trim().replace("{language}", language.as_str())
+}
+
+/// Withdraws the tools.
+pub(crate) fn answer_now(reason: &str) -> String {
+    include_str!("../prompts/answer_now.md").trim().replace("{reason}", reason)
+}
+
+/// Answers an empty reply.
+pub(crate) fn empty_reply() -> String {
+    include_str!("../prompts/empty_reply.md").trim().to_owned()
+}
+
+/// Answers a reply that was cut off.
+pub(crate) fn cut_reply() -> String {
+    include_str!("../prompts/cut_reply.md").trim().to_owned()
+}

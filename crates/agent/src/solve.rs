@@ -1,0 +1,89 @@
+use std::sync::Arc;
+
+use greensand_llm::{ModelBackend, ModelError};
+use greensand_types::{ConversationRecord, FunctionRuntime, HostFault, Registration, Task, TaskId, Verdict};
+
+use crate::dialogue::{Dialogue, Ending, Step};
+use crate::{AgentSettings, Scorer};
+
+/// What one task is solved with.
+#[derive(Clone)]
+pub struct SolveInputs<'a> {
+    /// The task.
+    pub task: Arc<Task>,
+    /// The functions, for the assistant's tool list and the user proxy's call table alike.
+    pub registration: &'a Registration,
+    /// The assistant's model.
+    pub backend: &'a dyn ModelBackend,
+    /// What runs the calls.
+    pub runtime: &'a dyn FunctionRuntime,
+    /// What judges the answer.
+    pub scorer: &'a dyn Scorer,
+    /// How.
+    pub settings: &'a AgentSettings,
+    /// The epoch, for the backend's record; 0 is the evaluation of the initial set.
+    pub epoch: u32,
+}
+
+/// A task that could not be worked on to its end. It says nothing of the functions: the task has no score.
+#[derive(Debug, thiserror::Error)]
+pub enum SolveError {
+    /// The model gave no reply.
+    #[error("get reply {turn} of the assistant in task `{task}`", turn = .turn + 1)]
+    Model {
+        /// The task.
+        task: TaskId,
+        /// Which reply, from 0.
+        turn: u32,
+        /// Why.
+        source: ModelError,
+    },
+    /// The runtime could not run a call.
+    #[error("run call of `{function}` in task `{task}`")]
+    Runtime {
+        /// The task.
+        task: TaskId,
+        /// The function as the model named it.
+        function: String,
+        /// Why.
+        source: HostFault,
+    },
+}
+
+/// Solves one task to its verdict.
+///
+/// The calls of one reply are run in their order, one at a time. Deadlines are those of the backend (each reply) and of
+/// the runtime (each call); the settings bound how many of each there are. Dropping the future abandons the task.
+///
+/// # Errors
+/// When the model gives no reply or the runtime cannot run a call. Everything else is a verdict.
+pub async fn solve(inputs: SolveInputs<'_>) -> Result<ConversationRecord, SolveError> {
+    let SolveInputs { task, registration, backend, runtime, scorer, settings, epoch } = inputs;
+    let default_limits = |language: &_| runtime.default_limits(language);
+    let mut step = Dialogue::open(task.clone(), registration, settings, epoch, &default_limits);
+    loop {
+        step = match step {
+            Step::AskModel(question) => {
+                let request = question.request();
+                let reply = backend.chat(&request).await;
+                let turn = request.turn;
+                let reply = reply.map_err(|source| SolveError::Model { task: task.id.clone(), turn, source })?;
+                question.replied(reply)
+            }
+            Step::RunCall(pending) => match runtime.invoke(pending.invocation().clone()).await {
+                Ok(outcome) => pending.answered(outcome),
+                Err(source) => {
+                    let function = pending.call().name.clone();
+                    return Err(SolveError::Runtime { task: task.id.clone(), function, source });
+                }
+            },
+            Step::Finished(dialogue) => {
+                let verdict = match dialogue.ending() {
+                    Ending::Answered(text) => scorer.score(&task, text),
+                    Ending::Unanswered(feedback) => Verdict::unsatisfied(None, feedback.clone()),
+                };
+                return Ok(dialogue.close(verdict));
+            }
+        }
+    }
+}
