@@ -7,11 +7,22 @@
 //!
 //! This crate does no I/O but through the ports that it is given: a model backend and a function runtime.
 
+mod actions;
 mod admission;
+mod evidence;
 mod nearest;
+mod optimizer;
+mod prompt;
+mod reading;
+mod step;
 mod strategy;
 mod training;
 
-pub use admission::{AdmissionContext, AdmissionSettings, Admitted, AdmitError, MemorisedAnswers};
+pub use admission::{
+    AdmissionContext, AdmissionSettings, AdmitError, Admitted, MemorisedAnswers, Readmitted, admit, admit_call, readmit,
+};
+pub use evidence::{Evidence, gather_evidence};
+pub use optimizer::{AskVerdict, Optimizer, OptimizerError, OptimizerSettings, RecordError};
+pub use step::{ActionProtocol, PartialStep, StepError, StepErrorKind, StepInput, StepSettings, propose};
 pub use strategy::{Judgement, PairedScores, STRATEGIES, StrategyEntry, UnknownStrategyError, find_strategy};
 pub use training::{Decision, FailedSet, Measurement, Next, StopReason, Training, TrainingError, TrainingSettings};

@@ -89,7 +89,10 @@ impl fmt::Display for StopReason {
                 write!(formatter, "early stop: {fruitless} epochs in a row brought no improvement")
             }
             Self::TooMuchMissing { epoch, missing, tasks } => {
-                write!(formatter, "{missing} of {tasks} tasks have no score in epoch {epoch}, which is too many to compare")
+                write!(
+                    formatter,
+                    "{missing} of {tasks} tasks have no score in epoch {epoch}, which is too many to compare"
+                )
             }
         }
     }

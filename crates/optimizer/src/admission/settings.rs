@@ -9,6 +9,8 @@ pub struct AdmissionSettings {
     pub language: Language,
     /// Packages that a function may import; names are compared as package indexes do. Default none.
     pub allowed_packages: Vec<String>,
+    /// Names that a function must not have, because the assistant has other tools of these names. Default none.
+    pub reserved_names: Vec<String>,
     /// What to do about a source that carries answers of training tasks. Default [`MemorisedAnswers::Warn`].
     pub memorised: MemorisedAnswers,
     /// The bounds of each example's call; nothing for the default of the language.
@@ -18,9 +20,16 @@ pub struct AdmissionSettings {
 }
 
 impl AdmissionSettings {
-    /// No packages, a warning for memorised answers, the language's own limits, seed 0.
+    /// No packages, no reserved names, a warning for memorised answers, the language's own limits, seed 0.
     pub fn new(language: Language) -> Self {
-        Self { language, allowed_packages: Vec::new(), memorised: MemorisedAnswers::default(), limits: None, seed: 0 }
+        Self {
+            language,
+            allowed_packages: Vec::new(),
+            reserved_names: Vec::new(),
+            memorised: MemorisedAnswers::default(),
+            limits: None,
+            seed: 0,
+        }
     }
 }
 
