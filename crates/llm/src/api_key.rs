@@ -1,8 +1,10 @@
 use std::fmt;
 
+use secrecy::{ExposeSecret, SecretString};
+
 /// A secret that is sent to a model endpoint and shown nowhere: its `Debug` text is redacted, and it has no `Display`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ApiKey(String);
+#[derive(Clone)]
+pub struct ApiKey(SecretString);
 
 impl ApiKey {
     /// Takes a secret; white space around it, such as the line end of a key file, is dropped.
@@ -10,10 +12,14 @@ impl ApiKey {
     /// Nothing is returned for a secret that is empty: it is the same as none.
     pub fn new(secret: &str) -> Option<Self> {
         let secret = secret.trim();
-        (!secret.is_empty()).then(|| Self(secret.to_owned()))
+        (!secret.is_empty()).then(|| Self(secret.into()))
     }
 
     pub(crate) fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    pub(crate) fn as_secret(&self) -> &SecretString {
         &self.0
     }
 }
@@ -37,6 +43,6 @@ mod tests {
 
     #[test]
     fn an_empty_key_is_none() {
-        assert_eq!(ApiKey::new(" \n"), None);
+        assert!(ApiKey::new(" \n").is_none());
     }
 }

@@ -16,6 +16,8 @@ pub enum ModelErrorKind {
     TimedOut,
     /// The endpoint still said "too many requests" after every retry.
     RateLimited,
+    /// The endpoint says that nothing is left of what the key may spend.
+    QuotaSpent,
     /// The endpoint answered with another error.
     Refused {
         /// The HTTP status.
@@ -29,6 +31,23 @@ pub enum ModelErrorKind {
     BadReply,
     /// The script or the journal has no reply to this request.
     Exhausted,
+}
+
+impl ModelErrorKind {
+    /// Returns the word for the kind, as it stands in scripts and journals.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::TimedOut => "timed_out",
+            Self::RateLimited => "rate_limited",
+            Self::QuotaSpent => "quota_spent",
+            Self::Refused { .. } => "refused",
+            Self::Authentication => "authentication",
+            Self::UnknownModel => "unknown_model",
+            Self::BadReply => "bad_reply",
+            Self::Exhausted => "exhausted",
+        }
+    }
 }
 
 /// A request that got no reply.
@@ -80,14 +99,18 @@ impl ModelError {
             | ModelErrorKind::RateLimited
             | ModelErrorKind::BadReply => true,
             ModelErrorKind::Refused { status } => status >= 500,
-            ModelErrorKind::Authentication | ModelErrorKind::UnknownModel | ModelErrorKind::Exhausted => false,
+            ModelErrorKind::QuotaSpent
+            | ModelErrorKind::Authentication
+            | ModelErrorKind::UnknownModel
+            | ModelErrorKind::Exhausted => false,
         }
     }
 
-    /// Says whether every other request to this backend will fail alike: a wrong key, a model that is not there.
+    /// Says whether every other request to this backend will fail alike: a wrong key, a model that is not there, a
+    /// spent quota.
     pub fn concerns_every_request(&self) -> bool {
         match self.kind {
-            ModelErrorKind::Authentication | ModelErrorKind::UnknownModel => true,
+            ModelErrorKind::QuotaSpent | ModelErrorKind::Authentication | ModelErrorKind::UnknownModel => true,
             ModelErrorKind::Unreachable
             | ModelErrorKind::TimedOut
             | ModelErrorKind::RateLimited

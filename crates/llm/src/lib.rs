@@ -20,12 +20,9 @@ mod text;
 mod wire;
 
 pub use api_key::ApiKey;
-pub use backend::openai_compatible::{OpenAiSettings, TokenLimitField};
-pub use backend::replay::{RecordedReply, ReplaySettings};
-pub use backend::scripted::ScriptedSettings;
 pub use backend::{
-    BACKENDS, BackendEntry, BackendSettings, ModelBackend, OpenBackendError, SettingEntry, UnknownBackendError,
-    find_backend, open_backend,
+    BACKENDS, BackendEntry, BackendSettings, ModelBackend, OpenAiSettings, OpenBackendError, RecordedReply,
+    ReplaySettings, ScriptedSettings, SettingEntry, TokenLimitField, UnknownBackendError, find_backend, open_backend,
 };
 pub use error::{ModelError, ModelErrorKind};
 pub use reply::{ChatReply, FinishReason};

@@ -1,0 +1,267 @@
+//! What one attempt can end in, and what a person is told about it when it was the last.
+
+use std::error::Error;
+use std::time::Duration;
+
+use async_openai::error::OpenAIError;
+use serde_json::Value;
+
+use super::settings::{CheckedSettings, OpenAiSettings};
+use crate::text::quotable;
+use crate::wire::NotACompletion;
+use crate::{ModelError, ModelErrorKind};
+
+/// The longest quotation of what an endpoint said, in characters.
+const MAX_QUOTE: usize = 300;
+
+/// An attempt without a reply.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// No connection was made.
+    #[error("no connection")]
+    NoConnection(#[source] reqwest::Error),
+    /// The connection broke before the answer was complete.
+    #[error("broken connection")]
+    Broken(#[source] reqwest::Error),
+    /// The answer was not complete in time.
+    #[error("timed out")]
+    TimedOut,
+    /// The request could not be built or sent at all.
+    #[error("unsendable request: {0}")]
+    Unsendable(String),
+    /// The answer was not a success, by its status or by an error in its body.
+    #[error("status {status}")]
+    Refused { status: u16, asked_for: Option<Duration>, location: Option<String>, body: String },
+    /// The answer is larger than may be read.
+    #[error("more than {limit} bytes")]
+    TooLarge { limit: usize },
+    /// The answer is not a chat completion.
+    #[error("{reason}")]
+    NotACompletion { reason: String, body: String },
+}
+
+impl Fault {
+    pub(super) fn from_connection(error: reqwest::Error) -> Self {
+        // An address may hold what should not be shown.
+        let error = error.without_url();
+        if error.is_timeout() {
+            Self::TimedOut
+        } else if error.is_builder() {
+            Self::Unsendable(error.to_string())
+        } else if error.is_connect() {
+            Self::NoConnection(error)
+        } else {
+            Self::Broken(error)
+        }
+    }
+
+    pub(super) fn from_body(fault: NotACompletion) -> Self {
+        match fault {
+            NotACompletion::Malformed(reason) => {
+                Self::NotACompletion { reason: reason.to_owned(), body: String::new() }
+            }
+            NotACompletion::Error { status: Some(status), body } => {
+                Self::Refused { status, asked_for: None, location: None, body }
+            }
+            NotACompletion::Error { status: None, body } => {
+                Self::NotACompletion { reason: "it holds an error".to_owned(), body }
+            }
+        }
+    }
+
+    /// How long the endpoint wants us to wait before the next attempt.
+    pub(super) fn asked_for(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { asked_for, .. } => *asked_for,
+            Self::NoConnection(_)
+            | Self::Broken(_)
+            | Self::TimedOut
+            | Self::Unsendable(_)
+            | Self::TooLarge { .. }
+            | Self::NotACompletion { .. } => None,
+        }
+    }
+
+    /// Says whether the same request may fare better.
+    ///
+    /// A complete answer of the wrong shape is not asked for again: it has been paid for, and would be as wrong.
+    pub(super) fn is_retryable(&self) -> bool {
+        match self {
+            Self::NoConnection(_) | Self::Broken(_) | Self::TimedOut => true,
+            Self::Refused { status, body, .. } => match kind_of_refusal(*status, body) {
+                ModelErrorKind::RateLimited => true,
+                ModelErrorKind::Refused { status } => status == 408 || status >= 500,
+                _ => false,
+            },
+            Self::Unsendable(_) | Self::TooLarge { .. } | Self::NotACompletion { .. } => false,
+        }
+    }
+
+    /// Tells a person about it.
+    pub(super) fn into_error(self, attempts: u32, checked: &CheckedSettings) -> ModelError {
+        let CheckedSettings { settings, endpoint, .. } = checked;
+        let model = &settings.model;
+        let tries = if attempts == 1 { String::new() } else { format!(" (after {attempts} attempts)") };
+        match self {
+            Self::NoConnection(error) => {
+                let message = format!("no connection to `{endpoint}`{tries}: {}", root_cause(&error));
+                ModelError::new(ModelErrorKind::Unreachable, message)
+                    .with_hint("check that the server runs and that `base_url` is right")
+                    .caused_by(error)
+            }
+            Self::Broken(error) => {
+                let message = format!("the connection to `{endpoint}` broke before the reply was complete{tries}");
+                ModelError::new(ModelErrorKind::Unreachable, message).caused_by(error)
+            }
+            Self::TimedOut => {
+                let seconds = settings.request_timeout.as_secs_f64();
+                let message = format!("no reply of model `{model}` at `{endpoint}` within {seconds} s{tries}");
+                ModelError::new(ModelErrorKind::TimedOut, message).with_hint("raise `request_timeout_s`")
+            }
+            Self::Unsendable(reason) => ModelError::new(
+                ModelErrorKind::Refused { status: 400 },
+                format!("the request cannot be sent: {reason}"),
+            ),
+            Self::Refused { status, asked_for, location, body } => {
+                refusal(status, asked_for, location.as_deref(), &body, &tries, checked)
+            }
+            Self::TooLarge { limit } => {
+                let message = format!("the reply of `{endpoint}` is larger than {limit} bytes");
+                ModelError::new(ModelErrorKind::BadReply, message)
+                    .with_hint("set `max_tokens`, or raise `max_reply_bytes`")
+            }
+            Self::NotACompletion { reason, body } => {
+                let quote = quoted(&body, checked);
+                let message = format!("the answer of `{endpoint}` is not a chat completion: {reason}{quote}");
+                ModelError::new(ModelErrorKind::BadReply, message)
+                    .with_hint("check that `base_url` is that of a chat-completions endpoint; it often ends in `/v1`")
+            }
+        }
+    }
+}
+
+/// Gives a request up whose waits would pass its deadline.
+pub(super) fn out_of_time(last: Option<Fault>, attempts: u32, checked: &CheckedSettings) -> ModelError {
+    let Some(last) = last else {
+        let CheckedSettings { settings, endpoint, .. } = checked;
+        let seconds = settings.deadline.as_secs_f64();
+        let message = format!("no reply of model `{}` at `{endpoint}` within {seconds} s", settings.model);
+        return ModelError::new(ModelErrorKind::TimedOut, message).with_hint("raise `deadline_s`");
+    };
+    last.into_error(attempts, checked)
+}
+
+fn refusal(
+    status: u16,
+    asked_for: Option<Duration>,
+    location: Option<&str>,
+    body: &str,
+    tries: &str,
+    checked: &CheckedSettings,
+) -> ModelError {
+    let CheckedSettings { settings, endpoint, .. } = checked;
+    let OpenAiSettings { model, api_key, api_key_env, .. } = settings;
+    let quote = quoted(body, checked);
+    let kind = kind_of_refusal(status, body);
+    let (what, hint) = match kind {
+        ModelErrorKind::RateLimited => {
+            let wait = asked_for.map(|wait| format!(", and asks to wait {} s", wait.as_secs_f64())).unwrap_or_default();
+            (format!("limits the rate of requests{wait}"), "lower `--jobs`, or raise `deadline_s`".to_owned())
+        }
+        ModelErrorKind::QuotaSpent => (
+            "says that the quota of the key is spent".to_owned(),
+            "look at the account that the key belongs to".to_owned(),
+        ),
+        ModelErrorKind::Authentication if api_key.is_none() => {
+            ("wants a key".to_owned(), format!("set the environment variable `{api_key_env}` to it"))
+        }
+        ModelErrorKind::Authentication => (
+            "refused the key".to_owned(),
+            format!("check the environment variable `{api_key_env}`, and that the key may use model `{model}`"),
+        ),
+        ModelErrorKind::UnknownModel => {
+            (format!("has no model `{model}`"), "check `model`; many endpoints list theirs under `/models`".to_owned())
+        }
+        _ => ("answered with an error".to_owned(), hint_for(status, location)),
+    };
+    let error = ModelError::new(kind, format!("`{endpoint}` {what} (status {status}){tries}{quote}"));
+    if hint.is_empty() { error } else { error.with_hint(hint) }
+}
+
+fn hint_for(status: u16, location: Option<&str>) -> String {
+    match (status, location) {
+        (300..400, Some(location)) => {
+            format!(
+                "redirects are not followed; if `{}` is to be trusted, set `base_url` to it",
+                quotable(location, 200)
+            )
+        }
+        (404 | 405, _) => "check `base_url`; it often ends in `/v1`".to_owned(),
+        (413, _) => "the conversation is larger than the endpoint takes".to_owned(),
+        (500.., _) => "the fault is the endpoint's; try again later".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Decides what an error is about: the status first, then what the body says of a code.
+fn kind_of_refusal(status: u16, body: &str) -> ModelErrorKind {
+    let (code, message) = code_and_message(body);
+    let message = message.to_lowercase();
+    match status {
+        401 | 403 => ModelErrorKind::Authentication,
+        402 => ModelErrorKind::QuotaSpent,
+        429 if code == "insufficient_quota" => ModelErrorKind::QuotaSpent,
+        429 => ModelErrorKind::RateLimited,
+        400..500 if code == "model_not_found" => ModelErrorKind::UnknownModel,
+        404 if message.contains("model") => ModelErrorKind::UnknownModel,
+        400 if message.contains("invalid model") => ModelErrorKind::UnknownModel,
+        _ => ModelErrorKind::Refused { status },
+    }
+}
+
+/// Finds code and message in the shapes that servers give their errors; a body of no such shape is its own message.
+fn code_and_message(body: &str) -> (String, String) {
+    let Ok(value) = serde_json::from_str::<Value>(body) else { return (String::new(), body.to_owned()) };
+    let error = value.get("error").unwrap_or(&value);
+    let text = |field| error.get(field).and_then(Value::as_str).map(str::to_owned);
+    let message = text("message").or_else(|| text("detail")).or_else(|| error.as_str().map(str::to_owned));
+    (text("code").or_else(|| text("type")).unwrap_or_default(), message.unwrap_or_else(|| body.to_owned()))
+}
+
+/// Quotes what an endpoint said, without the key if it was so careless as to repeat it.
+fn quoted(body: &str, checked: &CheckedSettings) -> String {
+    let (_, mut message) = code_and_message(body);
+    if let Some(key) = &checked.settings.api_key {
+        message = message.replace(key.expose(), "[key]");
+    }
+    let message = quotable(&message, MAX_QUOTE);
+    if message.is_empty() { message } else { format!(": {message}") }
+}
+
+fn root_cause(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    quotable(&cause.to_string(), MAX_QUOTE)
+}
+
+impl From<Fault> for OpenAIError {
+    fn from(fault: Fault) -> Self {
+        Self::Boxed(Box::new(fault))
+    }
+}
+
+impl From<OpenAIError> for Fault {
+    fn from(error: OpenAIError) -> Self {
+        match error {
+            OpenAIError::Boxed(fault) => match fault.downcast() {
+                Ok(fault) => *fault,
+                Err(other) => Self::Unsendable(other.to_string()),
+            },
+            OpenAIError::Reqwest(error) => Self::from_connection(error),
+            OpenAIError::JSONDeserialize(error, body) => Self::NotACompletion { reason: error.to_string(), body },
+            other => Self::Unsendable(other.to_string()),
+        }
+    }
+}
