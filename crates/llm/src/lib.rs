@@ -10,6 +10,40 @@
 //! and `greensand-optimizer`; where keys and settings come from is for `greensand-app`.
 //!
 //! This is the only crate that opens outgoing connections.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use greensand_llm::{BackendSettings, ChatRequest, Role, Sampling, ScriptedSettings, open_backend};
+//! use greensand_types::Message;
+//!
+//! let script = r#"
+//!     format = 1
+//!     [[rule]]
+//!     question = '(\d+) \+ 0'
+//!     [rule.reply]
+//!     text = 'The answer is ${1}'
+//! "#;
+//! let backend = open_backend(BackendSettings::Scripted(ScriptedSettings {
+//!     script: script.to_owned(),
+//!     origin: "example.toml".to_owned(),
+//!     latency: Duration::ZERO,
+//! }))?;
+//! let request = ChatRequest {
+//!     role: Role::Assistant,
+//!     task: Some("sum-1".parse()?),
+//!     turn: 0,
+//!     epoch: 0,
+//!     functions: Vec::new(),
+//!     messages: vec![Message::User { text: "What is 7 + 0?".to_owned() }],
+//!     tools: Vec::new(),
+//!     sampling: Sampling::default(),
+//! };
+//! let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+//! let reply = runtime.block_on(backend.chat(&request))?;
+//! assert_eq!(reply.text, "The answer is 7");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod api_key;
 mod backend;
@@ -27,3 +61,7 @@ pub use backend::{
 pub use error::{ModelError, ModelErrorKind};
 pub use reply::{ChatReply, FinishReason};
 pub use request::{ChatRequest, Role, Sampling, ToolDefinition};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -101,3 +101,52 @@ impl ChatRequest {
         format!("role `{}`{task}, turn {}, epoch {}, functions {functions}", self.role, self.turn, self.epoch)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> ChatRequest {
+        ChatRequest {
+            role: Role::Assistant,
+            task: Some("t".parse().unwrap()),
+            turn: 1,
+            epoch: 1,
+            functions: Vec::new(),
+            messages: vec![Message::User { text: "1+1?".into() }],
+            tools: vec![ToolDefinition { name: "f".into(), description: String::new(), parameters: Value::Null }],
+            sampling: Sampling::default(),
+        }
+    }
+
+    fn changed(change: impl Fn(&mut ChatRequest)) -> bool {
+        let mut other = request();
+        change(&mut other);
+        other.digest() != request().digest()
+    }
+
+    #[test]
+    fn whatever_is_sent_and_for_whom_is_in_the_digest() {
+        assert!(changed(|request| request.role = Role::Optimizer));
+        assert!(changed(|request| request.task = None));
+        assert!(changed(|request| request.turn = 2));
+        assert!(changed(|request| request.messages[0] = Message::System { text: "1+1?".into() }));
+        assert!(changed(|request| request.tools[0].description.push('d')));
+        assert!(changed(|request| request.tools.clear()));
+        assert!(changed(|request| request.sampling.temperature = Some(0.0)));
+        assert!(changed(|request| request.sampling.max_tokens = Some(1)));
+        assert!(changed(|request| request.sampling.seed = Some(1)));
+    }
+
+    #[test]
+    fn what_is_not_sent_does_not_change_the_digest() {
+        assert!(!changed(|request| request.epoch = 2));
+        assert!(!changed(|request| request.functions.push("f".parse().unwrap())));
+    }
+
+    /// Journals are keyed by digests: a change here orphans the replies of earlier runs.
+    #[test]
+    fn digests_are_the_same_in_every_version() {
+        assert_eq!(request().digest().to_string(), "95575c99187e1494c1c8007bb77b5c35e95bf74d380cbc859bb21fe749e5b15b");
+    }
+}

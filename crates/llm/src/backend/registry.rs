@@ -133,3 +133,46 @@ pub fn open_backend(settings: BackendSettings) -> Result<Arc<dyn ModelBackend>, 
         BackendSettings::Replay(settings) => Arc::new(Replay::open(settings)),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn settings_of_every_backend() -> [BackendSettings; 3] {
+        [
+            BackendSettings::OpenAiCompatible(OpenAiSettings::new("http://localhost:1/v1", "m")),
+            BackendSettings::Scripted(ScriptedSettings {
+                script: "format = 1".into(),
+                origin: "s.toml".into(),
+                latency: Duration::ZERO,
+            }),
+            BackendSettings::Replay(ReplaySettings { records: Vec::new(), origin: "run".into() }),
+        ]
+    }
+
+    #[test]
+    fn every_backend_is_listed_once_and_opens_under_its_name() {
+        let settings = settings_of_every_backend();
+        assert_eq!(BACKENDS.iter().collect::<Vec<_>>(), settings.each_ref().map(BackendSettings::entry));
+        for settings in settings {
+            let entry = settings.entry();
+            assert_eq!(find_backend(entry.name), Ok(entry));
+            assert!(!entry.summary.is_empty() && !entry.settings.is_empty());
+            assert!(open_backend(settings).unwrap().label().starts_with(entry.name));
+        }
+    }
+
+    #[test]
+    fn an_unknown_backend_is_an_error_that_names_the_known_ones() {
+        let known = "the known ones are `openai_compatible`, `scripted`, `replay`";
+        for (name, expected) in [
+            ("openai", format!("unknown backend `openai`: {known}")),
+            ("Scriptd", format!("unknown backend `Scriptd`: {known}; did you mean `scripted`?")),
+            ("", format!("unknown backend ``: {known}")),
+        ] {
+            assert_eq!(find_backend(name).unwrap_err().to_string(), expected);
+        }
+    }
+}

@@ -1,4 +1,6 @@
-use greensand_types::{FunctionCall, TokenUsage};
+use std::collections::HashSet;
+
+use greensand_types::{FunctionCall, Message, TokenUsage};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -93,7 +95,9 @@ impl Completion {
 fn text_of(content: Value) -> String {
     match content {
         Value::String(text) => text,
-        Value::Array(parts) => parts.iter().filter_map(|part| part.as_str().or(part.get("text")?.as_str())).collect(),
+        Value::Array(parts) => {
+            parts.iter().filter_map(|part| part.as_str().or_else(|| part.get("text")?.as_str())).collect()
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => String::new(),
     }
 }
@@ -123,9 +127,9 @@ fn arguments(raw: Option<Box<RawValue>>) -> String {
 
 /// Gives every call an id of its own, within the reply and within the conversation.
 pub(crate) fn with_unique_ids(mut calls: Vec<FunctionCall>, request: &ChatRequest) -> Vec<FunctionCall> {
-    let mut taken = std::collections::HashSet::new();
+    let mut taken = HashSet::new();
     for message in &request.messages {
-        if let greensand_types::Message::Assistant { calls, .. } = message {
+        if let Message::Assistant { calls, .. } = message {
             taken.extend(calls.iter().map(|call| call.id.clone()));
         }
     }
@@ -154,7 +158,6 @@ fn status_in(error: &Value) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use greensand_types::Message;
     use serde_json::json;
 
     use super::*;

@@ -265,3 +265,85 @@ impl From<OpenAIError> for Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ApiKey;
+
+    fn checked(key: Option<&str>) -> CheckedSettings {
+        let settings =
+            OpenAiSettings { api_key: key.and_then(ApiKey::new), ..OpenAiSettings::new("http://h:8/v1", "m") };
+        settings.check().unwrap()
+    }
+
+    fn refused(status: u16, body: &str) -> Fault {
+        Fault::Refused { status, asked_for: None, location: None, body: body.into() }
+    }
+
+    fn check(status: u16, body: &str, kind: ModelErrorKind, is_retryable: bool) {
+        let fault = refused(status, body);
+        assert_eq!(fault.is_retryable(), is_retryable, "{status} {body}");
+        assert_eq!(fault.into_error(1, &checked(None)).kind(), kind, "{status} {body}");
+    }
+
+    #[test]
+    fn a_status_decides_the_kind_and_whether_to_try_again() {
+        check(400, "", ModelErrorKind::Refused { status: 400 }, false);
+        check(401, "", ModelErrorKind::Authentication, false);
+        check(402, "", ModelErrorKind::QuotaSpent, false);
+        check(403, "", ModelErrorKind::Authentication, false);
+        check(404, "page not found", ModelErrorKind::Refused { status: 404 }, false);
+        check(408, "", ModelErrorKind::Refused { status: 408 }, true);
+        check(429, "", ModelErrorKind::RateLimited, true);
+        check(302, "", ModelErrorKind::Refused { status: 302 }, false);
+        for status in [500, 502, 503, 504, 529] {
+            check(status, "<html>", ModelErrorKind::Refused { status }, true);
+        }
+    }
+
+    #[test]
+    fn errors_of_every_dialect_are_understood() {
+        let spent = r#"{"error":{"message":"You exceeded your quota","code":"insufficient_quota"}}"#;
+        check(429, spent, ModelErrorKind::QuotaSpent, false);
+        for body in [
+            r#"{"error":{"message":"The model `m` does not exist","type":"invalid_request_error","code":"model_not_found"}}"#,
+            r#"{"error":{"message":"model \"m\" not found, try pulling it first","type":"api_error"}}"#,
+            r#"{"object":"error","message":"The model `m` does not exist.","type":"NotFoundError","code":404}"#,
+            r#"{"error":"model 'm' not found"}"#,
+        ] {
+            check(404, body, ModelErrorKind::UnknownModel, false);
+        }
+        check(400, r#"{"error":{"message":"invalid model ID"}}"#, ModelErrorKind::UnknownModel, false);
+        check(404, r#"{"detail":"Not Found"}"#, ModelErrorKind::Refused { status: 404 }, false);
+    }
+
+    #[test]
+    fn a_refused_key_names_the_variable_to_set() {
+        let error = refused(401, "").into_error(1, &checked(None));
+        assert_eq!(error.to_string(), "`http://h:8` wants a key (status 401)");
+        assert_eq!(error.hint(), Some("set the environment variable `OPENAI_API_KEY` to it"));
+        let error = refused(401, "").into_error(1, &checked(Some("sk-1")));
+        assert!(error.hint().unwrap().contains("check the environment variable `OPENAI_API_KEY`"));
+        assert!(error.concerns_every_request());
+    }
+
+    #[test]
+    fn what_an_endpoint_says_is_quoted_short_and_harmless() {
+        let body = format!(r#"{{"error":{{"message":"bad key sk-1 \u001b[31m{}"}}}}"#, "x".repeat(10_000));
+        let text = refused(401, &body).into_error(3, &checked(Some("sk-1"))).to_string();
+        assert!(
+            text.starts_with(
+                r"`http://h:8` refused the key (status 401) (after 3 attempts): bad key [key] \u{1b}[31mxxx"
+            )
+        );
+        assert!(text.chars().count() < 450 && text.ends_with('…'), "{text}");
+    }
+
+    #[test]
+    fn a_redirect_is_told_not_followed() {
+        let location = Some("http://elsewhere/v1".to_owned());
+        let fault = Fault::Refused { status: 307, asked_for: None, location, body: String::new() };
+        assert!(fault.into_error(1, &checked(None)).hint().unwrap().contains("`http://elsewhere/v1`"));
+    }
+}

@@ -14,6 +14,8 @@ mod parse;
 mod rule;
 mod table;
 mod template;
+#[cfg(test)]
+mod tests;
 
 pub use backend::ScriptedSettings;
 pub(super) use backend::{ENTRY, Scripted};

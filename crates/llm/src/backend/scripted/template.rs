@@ -4,8 +4,9 @@
 //! `${json:..}` is the same as JSON; `$$` is a dollar. Which groups there are is known when the script is read, so a
 //! place that nothing can fill is a mistake of the script, never a surprise of the run.
 
+use greensand_types::JsonText;
 use regex::{Captures, Regex};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::text::quotable;
 
@@ -92,7 +93,7 @@ impl Template {
             match piece {
                 Piece::Text(plain) => text.push_str(plain),
                 Piece::Place(place) => match (place.form, within) {
-                    (Form::Json, _) => text.push_str(&as_json(place.fill(found)).to_string()),
+                    (Form::Json, _) => text.push_str(&as_json(place.fill(found))),
                     (Form::Text, Within::Text) => text.push_str(place.fill(found)),
                     (Form::Text, Within::Json) => text.push_str(&escaped(place.fill(found))),
                 },
@@ -154,37 +155,61 @@ impl Arguments {
     pub(super) fn render(&self, found: &Found<'_>) -> String {
         match self {
             Self::Spelled(template) => template.render(found, Within::Json),
-            Self::Built(built) => built.render(found).to_string(),
+            Self::Built(built) => {
+                let mut text = String::new();
+                built.write(found, &mut text);
+                text
+            }
         }
     }
 }
 
 impl Built {
-    fn render(&self, found: &Found<'_>) -> Value {
+    /// Writes the value as text, so that captured numbers keep every digit.
+    fn write(&self, found: &Found<'_>, text: &mut String) {
         match self {
-            Self::Fixed(value) => value.clone(),
+            Self::Fixed(value) => text.push_str(&value.to_string()),
             // A text that is one `${json:..}` and nothing else becomes the value itself.
-            Self::Text(Template(pieces))
-                if let [Piece::Place(place @ Place { form: Form::Json, .. })] = &pieces[..] =>
+            Self::Text(template)
+                if let [Piece::Place(place)] = &template.0[..]
+                    && place.form == Form::Json =>
             {
-                as_json(place.fill(found))
+                text.push_str(&as_json(place.fill(found)));
             }
-            Self::Text(template) => template.render(found, Within::Text).into(),
-            Self::List(items) => items.iter().map(|item| item.render(found)).collect(),
+            Self::Text(template) => text.push_str(&quoted(&template.render(found, Within::Text))),
+            Self::List(items) => {
+                text.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    text.push_str(if index == 0 { "" } else { "," });
+                    item.write(found, text);
+                }
+                text.push(']');
+            }
             Self::Object(entries) => {
-                entries.iter().map(|(key, value)| (key.clone(), value.render(found))).collect::<Map<_, _>>().into()
+                text.push('{');
+                for (index, (key, value)) in entries.iter().enumerate() {
+                    text.push_str(if index == 0 { "" } else { "," });
+                    text.push_str(&quoted(key));
+                    text.push(':');
+                    value.write(found, text);
+                }
+                text.push('}');
             }
         }
     }
 }
 
-/// Reads a capture as JSON; what is not JSON is a string.
-fn as_json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| text.into())
+/// Returns a capture as it is when it is JSON, and as a JSON string otherwise.
+fn as_json(text: &str) -> String {
+    JsonText::parse(text).map_or_else(|_| quoted(text), |json| json.get().to_owned())
+}
+
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
 }
 
 fn escaped(text: &str) -> String {
-    let quoted = Value::from(text).to_string();
+    let quoted = quoted(text);
     quoted[1..quoted.len() - 1].to_owned()
 }
 
@@ -236,16 +261,18 @@ mod tests {
 
     #[test]
     fn a_place_alone_can_become_any_json_value() {
-        let found = Found { question: Regex::new(r"(\d+) (\w+) (.*)").unwrap().captures("12 ab [1, {}]"), last: None };
         let question = Regex::new(r"(\d+) (\w+) (.*)").unwrap();
+        let digits = "123456789012345678901234567890";
+        let text = format!("{digits} ab [1, {{}}]");
+        let found = Found { question: question.captures(&text), last: None };
         let built = |text| {
             let patterns = Patterns { question: Some(&question), last: None };
-            Built::Text(Template::parse(text, patterns).unwrap()).render(&found)
+            Arguments::Built(Built::Text(Template::parse(text, patterns).unwrap())).render(&found)
         };
-        assert_eq!(built("${json:1}"), 12);
-        assert_eq!(built("${1}"), "12");
-        assert_eq!(built("${json:2}"), "ab");
-        assert_eq!(built("${json:3}"), serde_json::json!([1, {}]));
-        assert_eq!(built("n=${json:1}"), "n=12");
+        assert_eq!(built("${json:1}"), digits);
+        assert_eq!(built("${1}"), format!("\"{digits}\""));
+        assert_eq!(built("${json:2}"), "\"ab\"");
+        assert_eq!(built("${json:3}"), "[1, {}]");
+        assert_eq!(built("n=${json:1}"), format!("\"n={digits}\""));
     }
 }
