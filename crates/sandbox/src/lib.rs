@@ -14,12 +14,18 @@
 //! What it does not do: it keeps no state between calls, knows no language by name, and offers no files, network,
 //! processes or environment to any guest.
 
+mod call;
+mod describe;
 mod engine;
 mod image;
 mod sandbox;
 mod settings;
+mod ticker;
+mod worker;
 
 pub use greensand_guest_templates::GuestTemplate;
-pub use image::{ImageError, ImageKeeping, ImageOrigin, ImageProgress, ImageReport, ImageStage, ImageStatus};
+pub use image::{
+    ImageError, ImageKeeping, ImageOrigin, ImageProgress, ImageReport, ImageStage, ImageStatus, UnsafeCacheError,
+};
 pub use sandbox::{OpenSandboxError, Sandbox};
 pub use settings::SandboxSettings;

@@ -1,21 +1,40 @@
-use std::sync::Arc;
+use std::error::Error;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use greensand_types::{
-    BoxFuture, CallOutcome, DescribeOutcome, FunctionRuntime, HostFault, Invocation, Language, Limits, SourceText,
+    BoxFuture, CallOutcome, DescribeOutcome, Encoding, Entry, FunctionRuntime, Grants, HostFault, Invocation, JsonKind,
+    Language, Limits, SourceText,
 };
 
-use crate::{GuestTemplate, ImageError, ImageProgress, ImageReport, ImageStatus, SandboxSettings};
+use crate::call::{self, GuestCall, Verb};
+use crate::describe::description;
+use crate::engine::{self, THREAD_STACK};
+use crate::image::{ImageStore, Images};
+use crate::ticker::Ticker;
+use crate::worker::{Cancellation, WorkError, WorkerPool, panic_message};
+use crate::{
+    GuestTemplate, ImageError, ImageProgress, ImageReport, ImageStage, ImageStatus, SandboxSettings, UnsafeCacheError,
+};
 
 /// Runs function calls, each in a fresh WebAssembly instance.
 ///
-/// Cheap to clone: clones share the workers and the images. The last one to go ends the workers.
+/// Cheap to clone: clones share the workers and the images. The last one to go ends and joins the workers.
 #[derive(Clone)]
 pub struct Sandbox {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    languages: Vec<&'static GuestTemplate>,
+    // Before `core`: the workers end first, and hold their own share of what they work with.
+    workers: WorkerPool,
+    core: Arc<Core>,
+}
+
+/// What a worker needs for a call.
+struct Core {
+    images: Images,
+    ticker: Ticker,
 }
 
 /// The sandbox could not be opened.
@@ -23,62 +42,212 @@ struct Shared {
 pub enum OpenSandboxError {
     /// The engine refuses its settings on this machine.
     #[error("start the WebAssembly engine")]
-    Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Engine(#[source] Box<dyn Error + Send + Sync>),
+    /// A thread could not be started.
+    #[error("start the threads of the sandbox")]
+    Threads(#[source] std::io::Error),
+    /// Others could tamper with the cache.
+    #[error(transparent)]
+    Cache(#[from] UnsafeCacheError),
 }
 
 impl Sandbox {
     /// Opens a sandbox: starts the engine and the workers. Images are made or mapped at first use.
     ///
     /// # Errors
-    /// When the engine or the threads cannot start, or when the cache folder is not safe to use.
+    /// When the engine or the threads cannot start, or when others could tamper with the cache folder.
     pub fn open(settings: SandboxSettings) -> Result<Self, OpenSandboxError> {
-        Ok(Self { shared: Arc::new(Shared { languages: settings.languages }) })
+        let workers = settings.workers.max(1);
+        let store = ImageStore::open(&settings.cache_dir)?;
+        let engine = engine::for_calls(workers).map_err(|error| OpenSandboxError::Engine(error.into()))?;
+        let ticker = Ticker::start(&engine).map_err(OpenSandboxError::Threads)?;
+        let core = Arc::new(Core { images: Images::new(engine, store, &settings.languages), ticker });
+        let workers =
+            WorkerPool::start(workers, settings.queue_len, THREAD_STACK).map_err(OpenSandboxError::Threads)?;
+        Ok(Self { shared: Arc::new(Shared { workers, core }) })
     }
 
     /// Returns the guest languages on offer.
     pub fn languages(&self) -> impl Iterator<Item = &'static GuestTemplate> {
-        self.shared.languages.iter().copied()
+        self.shared.core.images.languages()
     }
 
-    /// Makes or maps the image of a language, so that the next call finds it ready.
+    /// Makes or maps the image of a language, so that the next call finds it ready. Blocks until it is.
     ///
     /// # Errors
     /// When there is no such language, or when its image cannot be made. A cache that cannot be written is no error:
     /// the report says so.
     pub fn prepare_image(
         &self,
-        _language: &Language,
-        _progress: &dyn Fn(ImageProgress),
+        language: &Language,
+        progress: &dyn Fn(ImageProgress),
     ) -> Result<ImageReport, ImageError> {
-        todo!()
+        let core = &self.shared.core;
+        let Some(position) = core.images.position(language) else {
+            return Err(ImageError::UnknownLanguage { name: language.to_string(), known: self.known_languages() });
+        };
+        let failed = |source: Box<dyn Error + Send + Sync>| ImageError::Stage {
+            language: language.to_string(),
+            stage: ImageStage::Unpack,
+            source,
+        };
+        // Guests start, and compilers recurse, on a stack of the size that calls have.
+        thread::scope(|scope| {
+            let (progressed, progresses) = mpsc::channel();
+            let maker = thread::Builder::new().name("greensand-image".into()).stack_size(THREAD_STACK);
+            let maker = maker.spawn_scoped(scope, move || {
+                core.images.prepare(position, language, &|step| {
+                    // The receiver lives until this thread has ended.
+                    let _ = progressed.send(step);
+                })
+            });
+            let maker = maker.map_err(|error| failed(error.into()))?;
+            progresses.iter().for_each(progress);
+            maker.join().unwrap_or_else(|panic| Err(failed(panic_message(panic.as_ref()).into())))
+        })
     }
 
     /// Says what the cache holds of a language, without making or mapping anything.
-    pub fn image_status(&self, _language: &Language) -> ImageStatus {
-        todo!()
+    pub fn image_status(&self, language: &Language) -> ImageStatus {
+        let images = &self.shared.core.images;
+        images.position(language).map_or(ImageStatus::UnknownLanguage, |position| images.status(position))
+    }
+
+    /// Runs a guest call on a worker.
+    async fn run(&self, position: usize, call: GuestCall) -> Result<call::GuestAnswer, HostFault> {
+        let core = self.shared.core.clone();
+        let work = move |cancellation: &Cancellation| core.run(position, &call, cancellation);
+        match self.shared.workers.run(work).await {
+            Ok(answer) => answer,
+            Err(error @ (WorkError::Panicked(_) | WorkError::Closed)) => {
+                Err(HostFault::caused_by("run a call in the sandbox", error))
+            }
+        }
+    }
+
+    /// Finds the language of a source, or says why there is none to run it.
+    fn language_of(&self, source: &SourceText) -> Result<usize, CallOutcome> {
+        let Some(position) = self.shared.core.images.position(&source.language) else {
+            let (name, known) = (&source.language, self.known_languages());
+            return Err(CallOutcome::invalid(format!("no guest language is called `{name}`; known: {known}")));
+        };
+        match source.packages.as_slice() {
+            [] => Ok(position),
+            [package, ..] => {
+                let language = &source.language;
+                Err(CallOutcome::invalid(format!(
+                    "package `{}` is not available: functions have the library of `{language}` only",
+                    package.escape_debug()
+                )))
+            }
+        }
+    }
+
+    fn known_languages(&self) -> String {
+        let names: Vec<_> = self.languages().map(|template| format!("`{}`", template.name)).collect();
+        names.join(", ")
+    }
+
+    async fn invoke_checked(&self, invocation: Invocation) -> Result<CallOutcome, HostFault> {
+        let position = match self.language_of(&invocation.source).and_then(|position| {
+            check_arguments(&invocation)?;
+            Ok(position)
+        }) {
+            Ok(position) => position,
+            Err(outcome) => return Ok(outcome),
+        };
+        let Invocation { source, entry, arguments, limits, grants, encoding, seed } = invocation;
+        let (verb, entry, arguments, encoding) = match entry {
+            Entry::Function(name) => (Verb::Invoke, name, Some(arguments), encoding),
+            Entry::Script => (Verb::Run, String::new(), None, Encoding::Tagged),
+        };
+        let call = GuestCall { verb, source: source.text, entry, arguments, limits, grants, encoding, seed };
+        Ok(self.run(position, call).await?.into_outcome())
+    }
+
+    /// Looks at a source without arguments, grants or seed: the same source always gets the same answer.
+    async fn look_at(
+        &self,
+        verb: Verb,
+        source: SourceText,
+        entry: String,
+        limits: Limits,
+    ) -> Result<Result<call::GuestAnswer, CallOutcome>, HostFault> {
+        let position = match self.language_of(&source) {
+            Ok(position) => position,
+            Err(outcome) => return Ok(Err(outcome)),
+        };
+        let call = GuestCall {
+            verb,
+            source: source.text,
+            entry,
+            arguments: None,
+            limits,
+            grants: Grants::default(),
+            encoding: Encoding::Strict,
+            seed: 0,
+        };
+        self.run(position, call).await.map(Ok)
+    }
+}
+
+impl Core {
+    fn run(
+        &self,
+        position: usize,
+        call: &GuestCall,
+        cancellation: &Cancellation,
+    ) -> Result<call::GuestAnswer, HostFault> {
+        let image = self.images.for_call(position).map_err(|error| HostFault::caused_by("open an image", error))?;
+        call::run(&image, &self.ticker, call, cancellation)
     }
 }
 
 impl FunctionRuntime for Sandbox {
-    fn invoke(&self, _invocation: Invocation) -> BoxFuture<'_, Result<CallOutcome, HostFault>> {
-        todo!()
+    fn invoke(&self, invocation: Invocation) -> BoxFuture<'_, Result<CallOutcome, HostFault>> {
+        Box::pin(self.invoke_checked(invocation))
     }
 
-    fn compile(&self, _source: SourceText, _limits: Limits) -> BoxFuture<'_, Result<CallOutcome, HostFault>> {
-        todo!()
+    fn compile(&self, source: SourceText, limits: Limits) -> BoxFuture<'_, Result<CallOutcome, HostFault>> {
+        Box::pin(async move {
+            let answer = self.look_at(Verb::Prepare, source, String::new(), limits).await?;
+            Ok(answer.map_or_else(|outcome| outcome, call::GuestAnswer::into_outcome))
+        })
     }
 
     fn describe(
         &self,
-        _source: SourceText,
-        _entry: String,
-        _limits: Limits,
+        source: SourceText,
+        entry: String,
+        limits: Limits,
     ) -> BoxFuture<'_, Result<DescribeOutcome, HostFault>> {
-        todo!()
+        Box::pin(async move {
+            let answer = self.look_at(Verb::Describe, source, entry, limits).await?;
+            Ok(description(answer.map_or_else(|outcome| outcome, call::GuestAnswer::into_outcome)))
+        })
     }
 
     fn default_limits(&self, language: &Language) -> Option<Limits> {
         let template = self.languages().find(|template| template.name == language.as_str())?;
         Some(Limits { memory_bytes: template.default_memory_bytes, ..Limits::DEFAULT })
     }
+}
+
+fn check_arguments(invocation: &Invocation) -> Result<(), CallOutcome> {
+    let arguments = &invocation.arguments;
+    let (length, limit) = (arguments.get().len() as u64, invocation.limits.max_argument_bytes);
+    if length > limit {
+        return Err(CallOutcome::invalid(format!("the arguments have {length} bytes, the limit is {limit}")));
+    }
+    let is_list = match arguments.kind() {
+        JsonKind::Array | JsonKind::Object => true,
+        JsonKind::Null | JsonKind::Bool | JsonKind::Number | JsonKind::String => false,
+    };
+    if !is_list {
+        return Err(CallOutcome::invalid("the arguments must be a JSON object (by name) or array (by position)"));
+    }
+    if invocation.entry == Entry::Script && !matches!(arguments.get(), "[]" | "{}") {
+        return Err(CallOutcome::invalid("a script takes no arguments: give `[]`"));
+    }
+    Ok(())
 }

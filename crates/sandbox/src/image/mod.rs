@@ -1,11 +1,22 @@
 //! Making, keeping and opening the image of a language.
 //!
-//! An image is a guest module after its initialisation: `build` runs `gs_init` once, takes the snapshot and compiles
-//! it to native code; `store` keeps that code and the language's library in the cache folder, authenticated with a
-//! key of that folder; `native` maps verified code, and holds the crate's only unsafe lines.
+//! An image is a guest module after its initialisation: `make` runs `gs_init` once, takes the snapshot and compiles
+//! it to native code; `store` keeps that code and the language's [`Library`] in the cache folder, authenticated with
+//! a key of that folder; `native` maps verified code, and holds the crate's only unsafe lines. [`Images`] has one
+//! slot per language, filled at first use.
 
 mod error;
+mod hex;
+mod images;
+mod library;
+mod make;
+mod native;
 mod report;
+mod store;
 
 pub use error::ImageError;
+pub(crate) use images::{Image, Images};
+pub(crate) use library::Library;
 pub use report::{ImageKeeping, ImageOrigin, ImageProgress, ImageReport, ImageStage, ImageStatus};
+pub(crate) use store::ImageStore;
+pub use store::UnsafeCacheError;

@@ -1,0 +1,22 @@
+//! One call on one fresh instance.
+//!
+//! [`run`] writes a request into the guest, enters it, and reads the reply, as `guest-templates/ABI.md` says. While
+//! the guest runs, a [`CallState`] holds everything that it may use up (`clock`, `memory`, `output`) or ask for
+//! (`host`, `random`); what stops a call is a [`Stop`] in that state, set by the host. `outcome` turns flags and
+//! reply into the class of the ending; no text of the guest takes part in that.
+
+mod clock;
+mod host;
+mod memory;
+mod outcome;
+mod output;
+mod random;
+mod run;
+mod state;
+mod text;
+mod wire;
+
+pub(crate) use host::link;
+pub(crate) use run::{GuestAnswer, GuestCall, guarded_store, run};
+pub(crate) use state::CallState;
+pub(crate) use wire::{CONTRACT, Verb};

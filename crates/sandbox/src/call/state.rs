@@ -1,0 +1,146 @@
+use std::fmt;
+use std::sync::Arc;
+
+use greensand_types::{EntropyGrant, Grants, Limits};
+
+use super::clock::CallClock;
+use super::memory::MemoryMeter;
+use super::output::KeptOutput;
+use super::random::CallRandom;
+use crate::image::Library;
+use crate::worker::Cancellation;
+
+/// What the host holds of one call while its instance runs.
+pub(crate) struct CallState {
+    pub(super) clock: CallClock,
+    pub(super) memory: MemoryMeter,
+    pub(super) stdout: KeptOutput,
+    pub(super) stderr: KeptOutput,
+    pub(super) random: CallRandom,
+    /// What the guest told to have been refused; the first only.
+    pub(super) refused_capability: Option<String>,
+    /// Why the host ended the call. Set once, by [`CallState::end`].
+    pub(super) stop: Option<Stop>,
+    pub(super) library: Option<Arc<Library>>,
+    mode: Mode,
+}
+
+/// What an instance is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// A call.
+    Call,
+    /// The start of a guest whose image is being made: output goes nowhere and the clock stands still.
+    Start,
+}
+
+/// Why the host ended a call before the guest did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Its wall clock is used up.
+    Wall,
+    /// Nobody waits for it any more.
+    Abandoned,
+    /// It wrote more than is kept.
+    Output(Stream),
+    /// It called an import that the host does not offer.
+    Denied(String),
+    /// It handed a range to the named import that is not within its memory.
+    BadRange(&'static str),
+    /// The host could not do its part.
+    Fault(String),
+}
+
+/// An output stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Ends the guest from within a host function; the reason is in the state.
+#[derive(Debug)]
+struct Ended;
+
+impl fmt::Display for Ended {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the host ended the call")
+    }
+}
+
+impl std::error::Error for Ended {}
+
+impl CallState {
+    /// The state of a call that starts now.
+    pub(crate) fn of_call(
+        limits: &Limits,
+        grants: Grants,
+        seed: u64,
+        library: Option<Arc<Library>>,
+        cancellation: Cancellation,
+    ) -> Self {
+        Self {
+            clock: CallClock::start(grants.clock, limits, cancellation),
+            memory: MemoryMeter::new(limits.memory_bytes),
+            stdout: KeptOutput::new(limits.max_stdout_bytes),
+            stderr: KeptOutput::new(limits.max_stderr_bytes),
+            random: CallRandom::new(grants.entropy, seed),
+            refused_capability: None,
+            stop: None,
+            library,
+            mode: Mode::Call,
+        }
+    }
+
+    /// The state of a guest that is started for its image: same clock, same randomness, every time.
+    pub(crate) fn of_start(limits: &Limits, library: Option<Arc<Library>>) -> Self {
+        let state = Self::of_call(limits, Grants::default(), 0, library, Cancellation::default());
+        Self { random: CallRandom::new(EntropyGrant::Seeded, 0), mode: Mode::Start, ..state }
+    }
+
+    /// Appends to an output stream.
+    pub(super) fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), Stop> {
+        if self.mode == Mode::Start {
+            return Ok(());
+        }
+        let output = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        if output.write(bytes) { Ok(()) } else { Err(Stop::Output(stream)) }
+    }
+
+    /// Sleeps on the call's clock.
+    pub(super) fn sleep(&mut self, nanoseconds: i64) -> Result<(), Stop> {
+        match self.mode {
+            Mode::Call => self.clock.sleep(nanoseconds),
+            Mode::Start => Ok(()),
+        }
+    }
+
+    /// Looks at the clock, at a tick.
+    pub(crate) fn check_clock(&mut self) -> wasmtime::Result<()> {
+        let stop = self.clock.stop();
+        stop.map_or(Ok(()), |stop| Err(self.end(stop)))
+    }
+
+    /// Ends the call: keeps the reason and returns what unwinds the guest.
+    pub(super) fn end(&mut self, stop: Stop) -> wasmtime::Error {
+        self.stop.get_or_insert(stop);
+        wasmtime::Error::new(Ended)
+    }
+
+    /// Returns why the host ended the guest, in words, for a start that failed.
+    pub(crate) fn stop_reason(&self) -> Option<String> {
+        self.stop.as_ref().map(|stop| match stop {
+            Stop::Wall => "it did not end in time".into(),
+            Stop::Abandoned => "it was abandoned".into(),
+            Stop::Output(_) => "it wrote too much".into(),
+            Stop::Denied(import) => format!("it called the import `{import}`, which the host does not offer"),
+            Stop::BadRange(import) => format!("it handed a range outside of its memory to `{import}`"),
+            Stop::Fault(reason) => reason.clone(),
+        })
+    }
+}

@@ -1,0 +1,159 @@
+//! The bytes that host and guest exchange, as `guest-templates/ABI.md` lays them out.
+
+/// The version of the guest contract that this host keeps.
+pub(crate) const CONTRACT: u32 = 1;
+
+/// What a guest is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// Check and compile the source.
+    Prepare,
+    /// Run the top level and say what the entry takes.
+    Describe,
+    /// Run the top level and call the entry.
+    Invoke,
+    /// Run the source as a script.
+    Run,
+}
+
+impl Verb {
+    /// Returns the export that does it.
+    pub(super) fn export(self) -> &'static str {
+        match self {
+            Self::Prepare => "gs_prepare",
+            Self::Describe => "gs_describe",
+            Self::Invoke => "gs_invoke",
+            Self::Run => "gs_run",
+        }
+    }
+}
+
+/// A request, apart from how it is laid out.
+#[derive(Debug)]
+pub(super) struct Request<'a> {
+    pub(super) is_tagged: bool,
+    pub(super) max_result: u64,
+    pub(super) seed: u64,
+    pub(super) code: &'a [u8],
+    pub(super) entry: &'a [u8],
+    pub(super) arguments: &'a [u8],
+}
+
+impl Request<'_> {
+    /// Returns the request as bytes, or nothing when a field is longer than the contract can say.
+    pub(super) fn encode(&self) -> Option<Vec<u8>> {
+        const SOURCE_TEXT: u32 = 0;
+        let length = |bytes: &[u8]| u32::try_from(bytes.len()).ok();
+        let fields = [
+            SOURCE_TEXT,
+            u32::from(self.is_tagged),
+            u32::try_from(self.max_result).unwrap_or(u32::MAX),
+            length(self.code)?,
+            length(self.entry)?,
+            length(self.arguments)?,
+        ];
+        let mut bytes: Vec<u8> = fields.iter().flat_map(|field| field.to_le_bytes()).collect();
+        bytes.extend(self.seed.to_le_bytes());
+        bytes.extend([self.code, self.entry, self.arguments].concat());
+        Some(bytes)
+    }
+}
+
+/// A reply, as it lies in the guest's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reply<'a> {
+    pub(super) kind: ReplyKind,
+    pub(super) is_out_of_memory: bool,
+    pub(super) is_refusal: bool,
+    pub(super) message: &'a [u8],
+    pub(super) payload: &'a [u8],
+}
+
+/// What a guest says became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReplyKind {
+    Returned,
+    Raised,
+    BadSource,
+    BadEntry,
+    BadArguments,
+    BadResult,
+    TooLarge,
+    Exited,
+}
+
+impl<'a> Reply<'a> {
+    /// Reads a reply out of the guest's memory, or nothing when it is not one.
+    pub(super) fn decode(memory: &'a [u8], packed: i64) -> Option<Self> {
+        let packed = packed.cast_unsigned();
+        let start = usize::try_from(packed >> 32).ok()?;
+        let length = usize::try_from(packed & 0xffff_ffff).ok()?;
+        let bytes = memory.get(start..start.checked_add(length)?)?;
+        let (kind, bytes) = take_u32(bytes)?;
+        let (flags, bytes) = take_u32(bytes)?;
+        let (message_length, bytes) = take_u32(bytes)?;
+        let (message, payload) = bytes.split_at_checked(usize::try_from(message_length).ok()?)?;
+        let kind = ReplyKind::of(kind)?;
+        Some(Self { kind, is_out_of_memory: flags & 1 != 0, is_refusal: flags & 2 != 0, message, payload })
+    }
+}
+
+impl ReplyKind {
+    fn of(kind: u32) -> Option<Self> {
+        Some(match kind {
+            0 => Self::Returned,
+            1 => Self::Raised,
+            2 => Self::BadSource,
+            3 => Self::BadEntry,
+            4 => Self::BadArguments,
+            5 => Self::BadResult,
+            6 => Self::TooLarge,
+            7 => Self::Exited,
+            _ => return None,
+        })
+    }
+}
+
+fn take_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let (field, rest) = bytes.split_first_chunk()?;
+    Some((u32::from_le_bytes(*field), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packed(start: u64, length: u64) -> i64 {
+        (start << 32 | length).cast_signed()
+    }
+
+    #[test]
+    fn a_request_lies_as_the_contract_says() {
+        let request = Request { is_tagged: true, max_result: 9, seed: 5, code: b"code", entry: b"f", arguments: b"[]" };
+        let expected = [
+            &[0, 0, 0, 0, 1, 0, 0, 0, 9, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0][..],
+            &[5, 0, 0, 0, 0, 0, 0, 0],
+            b"codef[]",
+        ];
+        assert_eq!(request.encode().unwrap(), expected.concat());
+    }
+
+    #[test]
+    fn a_reply_is_read_within_its_bounds() {
+        let memory = [&[0xff][..], &[1, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0], b"hitrace"].concat();
+        let reply = Reply::decode(&memory, packed(1, 19)).unwrap();
+        assert_eq!(reply.kind, ReplyKind::Raised);
+        assert_eq!((reply.is_out_of_memory, reply.is_refusal), (true, true));
+        assert_eq!((reply.message, reply.payload), (b"hi".as_slice(), b"trace".as_slice()));
+    }
+
+    #[test]
+    fn a_reply_that_lies_about_its_place_or_parts_is_none() {
+        let memory = [&[9, 0, 0, 0][..], &[0; 4], &[0xff; 4], &[0; 20]].concat();
+        for (start, length) in
+            [(0, 12), (0, 11), (0, 0), (0, 33), (32, 12), (u64::from(u32::MAX), 0xffff_ffff), (33, 0)]
+        {
+            assert_eq!(Reply::decode(&memory, packed(start, length)), None, "{start} {length}");
+        }
+    }
+}

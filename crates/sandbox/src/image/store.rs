@@ -1,0 +1,338 @@
+//! The cache folder: images between processes.
+//!
+//! An image is three files: native code and library, each named by its digest, and an *entry* named by language and
+//! key that holds both digests and the library's index. The entry carries a MAC under a key that lies in the same
+//! folder and never leaves it, so that a file from elsewhere is never taken for one of ours; code is mapped only
+//! after the digest of the very descriptor that is mapped has matched.
+//!
+//! Files are written beside their place and renamed into it: a crash, a full disk or two processes at once leave
+//! either the old state or a whole new one. Whatever does not verify is made anew. The folder must belong to this
+//! user alone; it protects against other users and foreign files, not against this user.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use greensand_types::ContentId;
+use serde::{Deserialize, Serialize};
+
+use super::library::{Index, Library};
+use super::native::VerifiedCode;
+
+/// The layout of an entry. Another number makes another key, so that old and new hosts ignore each other's entries.
+const FORMAT: u32 = 1;
+
+/// How long one process waits for another that makes the same image, before it makes its own.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+
+/// The cache folder of a sandbox.
+#[derive(Debug)]
+pub(crate) struct ImageStore {
+    folder: PathBuf,
+    /// The key of the folder, or why nothing can be kept in it.
+    key: Result<[u8; 32], String>,
+}
+
+/// A cache folder that others could tamper with.
+#[derive(Debug, thiserror::Error)]
+pub enum UnsafeCacheError {
+    /// It belongs to somebody else.
+    #[error("cache folder `{}` belongs to user {owner}, not to user {user}: name another folder, or change its owner", folder.display())]
+    ForeignOwner {
+        /// The folder.
+        folder: PathBuf,
+        /// Whom it belongs to.
+        owner: u32,
+        /// Who runs this process.
+        user: u32,
+    },
+    /// Others may write to it.
+    #[error("cache folder `{}` can be written by others (mode {mode:o}): run `chmod 700` on it, or name another folder", folder.display())]
+    WritableByOthers {
+        /// The folder.
+        folder: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It is no folder.
+    #[error("`{}` is not a folder: name another cache folder", .0.display())]
+    NotAFolder(PathBuf),
+}
+
+/// Which image is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ImageKey<'a> {
+    pub(super) language: &'a str,
+    pub(super) id: ContentId,
+}
+
+impl<'a> ImageKey<'a> {
+    /// The key of an image: everything that decides what its code is.
+    pub(super) fn new(template: &'a greensand_guest_templates::GuestTemplate, engine: &[u8; 32]) -> Self {
+        let mut id = ContentId::of("image");
+        id.field(&FORMAT.to_le_bytes()).field(engine).field(&template.contract.to_le_bytes());
+        id.field(template.guest.blake3.as_bytes());
+        id.field(template.library.as_ref().map_or("", |library| library.blake3).as_bytes());
+        Self { language: template.name, id: id.finish() }
+    }
+}
+
+/// An image as it was found in the cache.
+pub(super) struct StoredImage {
+    pub(super) code: VerifiedCode,
+    pub(super) library: Option<Library>,
+    pub(super) bytes: u64,
+}
+
+/// What the cache holds under a key.
+pub(super) enum Lookup {
+    Found(StoredImage),
+    Missing,
+    /// Something that does not verify.
+    Invalid(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    language: String,
+    image: String,
+    code: Piece,
+    library: Option<LibraryPiece>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Piece {
+    file: String,
+    bytes: u64,
+    #[serde(with = "super::hex")]
+    digest: [u8; 32],
+}
+
+#[derive(Serialize, Deserialize)]
+struct LibraryPiece {
+    file: String,
+    bytes: u64,
+    modules: Index,
+}
+
+impl ImageStore {
+    /// Opens a cache folder, making it where it is missing.
+    ///
+    /// A folder that cannot be made, read or written is no error: images then stay in memory, and reports say why.
+    ///
+    /// # Errors
+    /// When others could tamper with the folder.
+    pub(crate) fn open(folder: &Path) -> Result<Self, UnsafeCacheError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        let key = match fs::metadata(folder) {
+            Ok(metadata) => {
+                check_owner(folder, &metadata)?;
+                folder_key(folder).map_err(|error| format!("`{}`: {error}", folder.display()))
+            }
+            Err(error) => {
+                let error = made.err().unwrap_or(error);
+                Err(format!("make `{}`: {error}", folder.display()))
+            }
+        };
+        Ok(Self { folder: folder.to_owned(), key })
+    }
+
+    /// Returns the path of an entry.
+    pub(super) fn entry_path(&self, key: ImageKey<'_>) -> PathBuf {
+        self.folder.join(format!("{}-{}.image", key.language, key.id.short()))
+    }
+
+    /// Looks an image up and verifies it.
+    pub(super) fn find(&self, key: ImageKey<'_>) -> Lookup {
+        let Ok(folder_key) = &self.key else { return Lookup::Missing };
+        match self.read_entry(key, folder_key) {
+            Ok(Some(entry)) => match self.open_pieces(&entry) {
+                Ok(image) => Lookup::Found(image),
+                Err(error) => Lookup::Invalid(error.to_string()),
+            },
+            Ok(None) => Lookup::Missing,
+            Err(error) => Lookup::Invalid(error.to_string()),
+        }
+    }
+
+    /// Keeps an image; returns how many bytes it takes.
+    ///
+    /// # Errors
+    /// Why it could not be kept, in words.
+    pub(super) fn keep(&self, key: ImageKey<'_>, code: &[u8], library: Option<&Library>) -> Result<u64, String> {
+        let folder_key = self.key.as_ref().map_err(Clone::clone)?;
+        let describe = |error: io::Error| format!("write to `{}`: {error}", self.folder.display());
+        let digest = blake3::hash(code);
+        let code_file = format!("{}.code", &digest.to_hex()[..32]);
+        self.write_piece(&code_file, code).map_err(describe)?;
+        let library = match library.and_then(Library::parts) {
+            Some((modules, bytes)) => {
+                let file = format!("{}.library", &blake3::hash(bytes).to_hex()[..32]);
+                self.write_piece(&file, bytes).map_err(describe)?;
+                Some(LibraryPiece { file, bytes: bytes.len() as u64, modules: modules.clone() })
+            }
+            None => None,
+        };
+        let bytes = code.len() as u64 + library.as_ref().map_or(0, |library| library.bytes);
+        let entry = Entry {
+            language: key.language.to_owned(),
+            image: key.id.to_string(),
+            code: Piece { file: code_file, bytes: code.len() as u64, digest: *digest.as_bytes() },
+            library,
+        };
+        let body = serde_json::to_vec(&entry).map_err(|error| describe(error.into()))?;
+        let sealed = [seal(folder_key, &body).to_hex().as_bytes(), b"\n", &body].concat();
+        replace(&self.entry_path(key), &sealed).map_err(describe)?;
+        Ok(bytes)
+    }
+
+    /// Waits for other processes that make images here, until they are done or have taken too long.
+    ///
+    /// The lock only saves work: whoever does not get it makes the image as well, and the last rename wins.
+    pub(super) fn lock(&self) -> Option<File> {
+        self.key.as_ref().ok()?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(0o600);
+        let lock = options.open(self.folder.join("lock")).ok()?;
+        let until = Instant::now() + LONGEST_WAIT;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Some(lock),
+                Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(Duration::from_millis(20)),
+                Err(TryLockError::WouldBlock | TryLockError::Error(_)) => return None,
+            }
+        }
+    }
+
+    fn read_entry(&self, key: ImageKey<'_>, folder_key: &[u8; 32]) -> io::Result<Option<Entry>> {
+        let sealed = match fs::read(self.entry_path(key)) {
+            Ok(sealed) => sealed,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let not_ours = || invalid("the entry was not written by this host");
+        let (mac, body) = sealed.split_at_checked(64).ok_or_else(not_ours)?;
+        let body = body.strip_prefix(b"\n").ok_or_else(not_ours)?;
+        // Comparing two `Hash`es takes the same time wherever they differ.
+        if blake3::Hash::from_hex(mac).map_err(|_| not_ours())? != seal(folder_key, body) {
+            return Err(not_ours());
+        }
+        let entry: Entry = serde_json::from_slice(body)?;
+        if entry.language != key.language || entry.image != key.id.to_string() {
+            return Err(invalid("the entry is that of another image"));
+        }
+        Ok(Some(entry))
+    }
+
+    fn open_pieces(&self, entry: &Entry) -> io::Result<StoredImage> {
+        let mut code = File::open(self.folder.join(&entry.code.file))?;
+        if code.metadata()?.len() != entry.code.bytes || digest_of(&mut code)? != entry.code.digest {
+            return Err(invalid("the native code is not what was kept"));
+        }
+        let mut bytes = entry.code.bytes;
+        let library = match &entry.library {
+            Some(piece) => {
+                let file = File::open(self.folder.join(&piece.file))?;
+                if file.metadata()?.len() != piece.bytes {
+                    return Err(invalid("the library is not what was kept"));
+                }
+                bytes += piece.bytes;
+                Some(Library::in_file(piece.modules.clone(), file))
+            }
+            None => None,
+        };
+        Ok(StoredImage { code: VerifiedCode::new(code), library, bytes })
+    }
+
+    /// Writes a file that is named by its content, always anew: one that lies there may be damaged.
+    fn write_piece(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        replace(&self.folder.join(name), bytes)
+    }
+}
+
+fn seal(folder_key: &[u8; 32], body: &[u8]) -> blake3::Hash {
+    blake3::keyed_hash(folder_key, body)
+}
+
+fn digest_of(file: &mut File) -> io::Result<[u8; 32]> {
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(*hasher.finalize().as_bytes()),
+            length => hasher.update(&buffer[..length]),
+        };
+    }
+}
+
+fn check_owner(folder: &Path, metadata: &fs::Metadata) -> Result<(), UnsafeCacheError> {
+    let user = rustix::process::geteuid().as_raw();
+    let folder = folder.to_owned();
+    if !metadata.is_dir() {
+        return Err(UnsafeCacheError::NotAFolder(folder));
+    }
+    if metadata.uid() != user {
+        return Err(UnsafeCacheError::ForeignOwner { folder, owner: metadata.uid(), user });
+    }
+    if metadata.mode() & 0o022 != 0 {
+        return Err(UnsafeCacheError::WritableByOthers { folder, mode: metadata.mode() & 0o7777 });
+    }
+    Ok(())
+}
+
+/// Reads the key of the folder, or makes one. A key that others could read, or of a wrong length, is replaced.
+fn folder_key(folder: &Path) -> io::Result<[u8; 32]> {
+    let path = folder.join("key");
+    for _ in 0..2 {
+        if let Some(key) = read_key(&path)? {
+            return Ok(key);
+        }
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(io::Error::other)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(&key)?;
+        file.as_file().sync_all()?;
+        // Another process may have made one meanwhile: then its key is read in the second round.
+        match file.persist_noclobber(&path) {
+            Ok(_) => return Ok(key),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error.error),
+        }
+    }
+    read_key(&path)?.ok_or_else(|| invalid("the key of the cache cannot be read back"))
+}
+
+fn read_key(path: &Path) -> io::Result<Option<[u8; 32]>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let metadata = file.metadata()?;
+    let mut key = Vec::new();
+    Read::take(&mut file, 33).read_to_end(&mut key)?;
+    if metadata.mode() & 0o077 == 0 && metadata.uid() == rustix::process::geteuid().as_raw() {
+        if let Ok(key) = key.try_into() {
+            return Ok(Some(key));
+        }
+    }
+    fs::remove_file(path)?;
+    Ok(None)
+}
+
+/// Puts a file into its place whole or not at all, readable by its owner only.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().ok_or_else(|| invalid("a path without a folder"))?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    File::open(folder)?.sync_all()
+}
+
+fn invalid(reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason)
+}
