@@ -1,0 +1,156 @@
+//! Tries a function in the committed guest: `--try FILE ENTRY [ARGUMENTS]`.
+//!
+//! Snapshots and compiles the guest first, which takes some seconds. With `--try` alone, requests are read from standard
+//! input as JSON lines and answered the same way, so that a script can try many; see [`Line`].
+
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmtime::error::Context;
+use wasmtime::{Result, bail};
+use serde_json::{Value, json};
+use wasmtime::{Engine, Linker, Module};
+
+use crate::guest::{self, Guest, Host, Limits, Modules, Optimise, Reply, Request};
+use crate::standard_library;
+
+/// The guest, ready for fresh instances.
+struct Image {
+    engine: Engine,
+    linker: Linker<Host>,
+    module: Module,
+    modules: Arc<Modules>,
+}
+
+pub fn run(folder: &Path, what: &[&str]) -> Result<()> {
+    let image = Image::make(folder)?;
+    guest::on_large_stack(|| match what {
+        [] => image.serve(),
+        [file, entry, arguments @ ..] => {
+            let source = std::fs::read(file).with_context(|| format!("read `{file}`"))?;
+            let arguments = arguments.first().copied().unwrap_or("[]");
+            let request = json!({"source": String::from_utf8_lossy(&source), "entry": entry, "arguments": arguments});
+            println!("{:#}", image.answer(&request));
+            Ok(())
+        }
+        _ => bail!("usage: --try [FILE ENTRY [ARGUMENTS]]"),
+    })
+}
+
+impl Image {
+    fn make(folder: &Path) -> Result<Image> {
+        let read = |name: &str| -> Result<Vec<u8>> {
+            let path = folder.join(name);
+            let compressed = std::fs::read(&path).with_context(|| format!("read `{}`", path.display()))?;
+            Ok(zstd::decode_all(&compressed[..])?)
+        };
+        let modules = Arc::new(standard_library::unpack(&read(crate::LIBRARY)?)?);
+        let wasm = read(crate::GUEST)?;
+        let start = Instant::now();
+        let snapshot = guest::snapshot(&wasm, modules.clone())?;
+        let taken = start.elapsed();
+        let engine = guest::engine(Optimise::Fully)?;
+        let module = Module::new(&engine, &snapshot)?;
+        let linker = guest::linker(&engine, &module)?;
+        eprintln!("snapshot of {} bytes in {taken:.1?}, compiled in {:.1?}", snapshot.len(), start.elapsed() - taken);
+        if let Some(path) = std::env::var_os("GUEST_SNAPSHOT") {
+            std::fs::write(path, &snapshot)?;
+        }
+        let ticking = engine.clone();
+        std::thread::spawn(move || {
+            loop {
+                std::thread::sleep(Duration::from_millis(1));
+                ticking.increment_epoch();
+            }
+        });
+        Ok(Image { engine, linker, module, modules })
+    }
+
+    fn serve(&self) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        for line in std::io::stdin().lock().lines() {
+            let request: Value = serde_json::from_str(&line?)?;
+            serde_json::to_writer(&mut out, &self.answer(&request))?;
+            out.write_all(b"\n")?;
+            out.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Answers one request: `source`, `entry`, `arguments` (JSON text), and optionally `export`, `tagged`, `seed`,
+    /// `compiled`, `repeat`, `wall_ms`, `memory_mb`, `max_result`.
+    fn answer(&self, line: &Value) -> Value {
+        let text = |name: &str| line[name].as_str().unwrap_or_default();
+        let number = |name: &str, default: u64| line[name].as_u64().unwrap_or(default);
+        let limits = Limits {
+            memory: (number("memory_mb", 128) as usize) << 20,
+            wall: Duration::from_millis(number("wall_ms", 2000)),
+            output: 64 << 10,
+        };
+        let mut request = Request {
+            compiled: false,
+            tagged: line["tagged"] == true,
+            max_result: number("max_result", 1 << 20) as u32,
+            seed: number("seed", 0),
+            code: text("source").as_bytes(),
+            entry: text("entry"),
+            arguments: text("arguments"),
+        };
+        let compiled;
+        if line["compiled"] == true {
+            match self.once("gs_prepare", &request, limits).0 {
+                Ok(Reply { kind: 0, payload, .. }) => compiled = payload,
+                other => return self.describe(other, None, Duration::ZERO),
+            }
+            request.compiled = true;
+            request.code = &compiled;
+        }
+        let export = line["export"].as_str().unwrap_or("gs_invoke");
+        let repeat = number("repeat", 1);
+        let mut times: Vec<Duration> = Vec::new();
+        let mut last = None;
+        for _ in 0..repeat {
+            let start = Instant::now();
+            let done = self.once(export, &request, limits);
+            times.push(start.elapsed());
+            last = Some(done);
+        }
+        let Some((reply, guest)) = last else { return Value::Null };
+        times.sort();
+        let mut answer = self.describe(reply, guest.as_ref(), times[times.len() / 2]);
+        if repeat > 1 {
+            answer["min_us"] = json!(times[0].as_micros() as u64);
+            answer["p99_us"] = json!(times[times.len() * 99 / 100].as_micros() as u64);
+        }
+        answer
+    }
+
+    fn once(&self, export: &str, request: &Request<'_>, limits: Limits) -> (Result<Reply>, Option<Guest>) {
+        match Guest::new(&self.engine, &self.linker, &self.module, self.modules.clone(), limits) {
+            Err(error) => (Err(error), None),
+            Ok(mut guest) => (guest.request(export, request), Some(guest)),
+        }
+    }
+
+    fn describe(&self, reply: Result<Reply>, guest: Option<&Guest>, time: Duration) -> Value {
+        let mut answer = match reply {
+            Ok(reply) => json!({
+                "kind": reply.kind,
+                "flags": reply.flags,
+                "message": reply.message,
+                "payload": String::from_utf8_lossy(&reply.payload),
+            }),
+            Err(error) => json!({"trap": format!("{error:#}")}),
+        };
+        answer["us"] = json!(time.as_micros() as u64);
+        if let Some(guest) = guest {
+            answer["stdout"] = json!(String::from_utf8_lossy(&guest.host().output[0]));
+            answer["stderr"] = json!(String::from_utf8_lossy(&guest.host().output[1]));
+            answer["refused"] = json!(guest.host().refused);
+            answer["memory"] = json!(guest.memory_size());
+        }
+        answer
+    }
+}

@@ -1,0 +1,166 @@
+//! Exceptions as replies: one line that says what happened, and a trace in the function's own lines.
+//!
+//! Everything here is robust against the exception: its text may be huge, fail or hold control characters, its type
+//! may have any name, its chain may be a circle. No Python code runs but the exception's own `__str__`.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::json_out::{escaped, qualified_name};
+use crate::python::{
+    self, Object, PyErr_GetRaisedException, PyException_GetCause, PyException_GetContext, PyException_GetTraceback,
+    PyFrame_GetCode, PyObject_Str, PyUnicode_GetLength, PyUnicode_Substring, Raised,
+};
+use crate::source::{FILE_NAME, OWN_FILE_NAME};
+use crate::text::{self, MAX_MESSAGE, MAX_TRACE};
+use crate::wire::{Kind, OUT_OF_MEMORY, REFUSED, Reply};
+
+/// Takes the exception that is set in the interpreter.
+pub fn take() -> Option<Object> {
+    Object::owned(unsafe { PyErr_GetRaisedException() }).ok()
+}
+
+/// The reply for the exception that left the function. `source` is the function's text, for the trace.
+pub fn reply(source: &str) -> Reply {
+    let Some(exception) = take() else {
+        return Reply::new(Kind::Raised, "SystemError: failed without an exception");
+    };
+    let kind = exception.kind();
+    let mut reply = Reply::new(Kind::Raised, message(&exception));
+    if python::derives(kind, python::system_exit()) {
+        reply.kind = Kind::Exited;
+        reply.message = format!("the function ended the interpreter: {}", reply.message);
+    } else if python::derives(kind, python::memory_error()) {
+        reply.flags |= OUT_OF_MEMORY;
+    } else if python::derives(kind, python::os_error()) && is_permission_error(&exception) {
+        reply.flags |= REFUSED;
+    }
+    reply.payload = trace(&exception, source).into_bytes();
+    python::clear();
+    reply
+}
+
+fn is_permission_error(exception: &Object) -> bool {
+    const EACCES: i32 = 2;
+    const EPERM: i32 = 63;
+    let number = exception.attribute(c"errno").ok().filter(|number| !number.is_none());
+    let number = number.map(|number| unsafe { python::PyLong_AsLong(number.pointer()) });
+    python::clear();
+    matches!(number, Some(EACCES | EPERM))
+}
+
+/// `ValueError: x must be positive`, or the name alone when there is no text.
+pub fn message(exception: &Object) -> String {
+    let mut message = qualified_name(exception.kind());
+    let text = message_text(exception);
+    python::clear();
+    match text {
+        Ok(text) if text.is_empty() => {}
+        Ok(text) => {
+            message.push_str(": ");
+            text::push_escaped(&mut message, &text::without_addresses(&text));
+        }
+        Err(Raised) => message.push_str(": <its text could not be made>"),
+    }
+    text::bounded(&message, MAX_MESSAGE).into_owned()
+}
+
+/// The exception's text. A huge one is cut before it is copied.
+fn message_text(exception: &Object) -> Result<String, Raised> {
+    const MOST: isize = MAX_MESSAGE as isize;
+    let text = Object::owned(unsafe { PyObject_Str(exception.pointer()) })?;
+    let length = unsafe { PyUnicode_GetLength(text.pointer()) };
+    if length <= 2 * MOST {
+        return escaped(&text);
+    }
+    let part = |start, end| Object::owned(unsafe { PyUnicode_Substring(text.pointer(), start, end) });
+    Ok([escaped(&part(0, MOST)?)?, escaped(&part(length - MOST, length)?)?].concat())
+}
+
+/// Python's traceback, with the exceptions that led to it.
+fn trace(exception: &Object, source: &str) -> String {
+    const MOST_EXCEPTIONS: usize = 6;
+    let mut chain: Vec<(Object, &str)> = Vec::new();
+    let mut current = Some((exception.clone(), ""));
+    while let Some((exception, relation)) = current.take() {
+        let seen = chain.iter().any(|(other, _)| other.pointer() == exception.pointer());
+        if seen || chain.len() == MOST_EXCEPTIONS {
+            break;
+        }
+        current = origin(&exception);
+        chain.push((exception, relation));
+    }
+    let mut out = String::new();
+    for (exception, relation) in chain.iter().rev() {
+        push_frames(&mut out, exception, source);
+        out.push_str(&message(exception));
+        out.push('\n');
+        out.push_str(relation);
+    }
+    python::clear();
+    text::bounded(&out, MAX_TRACE).into_owned()
+}
+
+/// The exception that led to this one, and the words that join them.
+fn origin(exception: &Object) -> Option<(Object, &'static str)> {
+    if let Ok(cause) = Object::owned(unsafe { PyException_GetCause(exception.pointer()) }) {
+        return Some((cause, "\nThe above exception was the direct cause of the following exception:\n\n"));
+    }
+    let context = Object::owned(unsafe { PyException_GetContext(exception.pointer()) }).ok()?;
+    let suppressed = exception.attribute(c"__suppress_context__").ok()?;
+    if suppressed.pointer() == python::py_true() {
+        return None;
+    }
+    Some((context, "\nDuring handling of the above exception, another exception occurred:\n\n"))
+}
+
+fn push_frames(out: &mut String, exception: &Object, source: &str) {
+    const SHOWN_REPEATS: usize = 3;
+    let Ok(mut entry) = Object::owned(unsafe { PyException_GetTraceback(exception.pointer()) }) else { return };
+    out.push_str("Traceback (most recent call last):\n");
+    let (mut previous, mut repeats) = (String::new(), 0);
+    loop {
+        if let Ok(Some(frame)) = frame_text(&entry, source) {
+            repeats = if frame == previous { repeats + 1 } else { push_repeats(out, repeats, SHOWN_REPEATS) };
+            if repeats < SHOWN_REPEATS {
+                out.push_str(&frame);
+            }
+            previous = frame;
+        }
+        match entry.attribute(c"tb_next") {
+            Ok(next) if !next.is_none() => entry = next,
+            _ => break,
+        }
+    }
+    push_repeats(out, repeats, SHOWN_REPEATS);
+}
+
+/// Says how many equal frames were left out; gives the count to go on with.
+fn push_repeats(out: &mut String, repeats: usize, shown: usize) -> usize {
+    if repeats >= shown {
+        out.push_str(&format!("  [Previous line repeated {} more times]\n", repeats + 1 - shown));
+    }
+    0
+}
+
+/// One frame as Python prints it, or `None` for a frame of the shim.
+fn frame_text(entry: &Object, source: &str) -> Result<Option<String>, Raised> {
+    let frame = entry.attribute(c"tb_frame")?;
+    let code = Object::owned(unsafe { PyFrame_GetCode(frame.pointer()) })?;
+    let file = escaped(&code.attribute(c"co_filename")?)?;
+    if file == OWN_FILE_NAME || file.starts_with("<frozen importlib") {
+        return Ok(None);
+    }
+    let line = entry.integer_attribute(c"tb_lineno").unwrap_or_default();
+    let name = escaped(&code.attribute(c"co_name")?)?;
+    let mut text = format!("  File \"{}\", line {line}, in {}\n", text::one_line(&file, 200), text::one_line(&name, 200));
+    if file == FILE_NAME
+        && let Some(line) = usize::try_from(line - 1).ok().and_then(|line| source.lines().nth(line))
+    {
+        text.push_str("    ");
+        text.push_str(&text::one_line(line.trim(), 200));
+        text.push('\n');
+    }
+    Ok(Some(text))
+}

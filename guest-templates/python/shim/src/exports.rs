@@ -1,0 +1,74 @@
+//! The exports of the guest contract.
+
+use crate::call;
+use crate::interpreter;
+use crate::memory;
+use crate::wire::{Kind, Reply, Request};
+
+#[unsafe(no_mangle)]
+extern "C" fn gs_init() {
+    if cfg!(feature = "compiler") {
+        interpreter::start_compiler();
+    } else {
+        interpreter::start();
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gs_alloc(length: usize) -> *mut u8 {
+    memory::room(length)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn gs_prepare(request: *const u8, length: usize) -> u64 {
+    unsafe { answer(request, length, |_, request| call::prepare(request)) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn gs_describe(request: *const u8, length: usize) -> u64 {
+    unsafe { answer(request, length, call::describe) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn gs_invoke(request: *const u8, length: usize) -> u64 {
+    unsafe { answer(request, length, call::invoke) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn gs_run(request: *const u8, length: usize) -> u64 {
+    unsafe { answer(request, length, call::run) }
+}
+
+/// # Safety
+/// `request` points to `length` bytes that nothing changes any more.
+unsafe fn answer(
+    request: *const u8,
+    length: usize,
+    with: impl FnOnce(&interpreter::Interpreter, &Request<'static>) -> Reply,
+) -> u64 {
+    let request = Request::read(unsafe { core::slice::from_raw_parts(request, length) });
+    let reply = match (interpreter::running(), request) {
+        (Some(interpreter), Some(request)) => with(interpreter, &request),
+        (None, _) => Reply::new(Kind::BadSource, "the interpreter was not started"),
+        (_, None) => Reply::new(Kind::BadSource, "the request's lengths do not fit"),
+    };
+    reply.send()
+}
+
+/// Compiles one module of the library: `u32 length of the file name, file name, source`. The reply is as of the others.
+#[cfg(feature = "compiler")]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn gs_compile(request: *const u8, length: usize) -> u64 {
+    let request = unsafe { core::slice::from_raw_parts(request, length) };
+    let parts = request.split_first_chunk::<4>().and_then(|(length, rest)| {
+        let (file_name, source) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        Some((str::from_utf8(file_name).ok()?, str::from_utf8(source).ok()?))
+    });
+    let Some((file_name, source)) = parts else {
+        return Reply::new(Kind::BadSource, "not UTF-8").send();
+    };
+    match call::compile_library_module(file_name, source) {
+        Ok(code) => Reply::returned(code).send(),
+        Err(crate::python::Raised) => crate::source::bad_source(source).send(),
+    }
+}

@@ -1,0 +1,547 @@
+//! The operating system that the guest sees: no files, no environment, a clock and two output streams.
+//!
+//! Each function here replaces the libc function of its name throughout the guest (see the crate's
+//! documentation). Descriptors 0, 1 and 2 exist and cannot be closed; no other ever does. The only directory is
+//! `/`, and it is empty. Opening or changing anything is refused with `EACCES`, which Python raises as
+//! `PermissionError`, and the host is told; looking for something finds nothing (`ENOENT`).
+
+use core::ffi::{c_char, c_int, c_void};
+
+use crate::host::{self, Capability};
+
+pub const EACCES: c_int = 2;
+pub const EBADF: c_int = 8;
+const EINVAL: c_int = 28;
+const ENOENT: c_int = 44;
+const ENOTTY: c_int = 59;
+const ENOTSUP: c_int = 58;
+const ERANGE: c_int = 68;
+const ESPIPE: c_int = 70;
+
+#[link(wasm_import_module = "address")]
+unsafe extern "C" {
+    #[link_name = "errno"]
+    fn address_of_errno() -> *mut c_int;
+}
+
+/// Sets `errno` and gives the usual failure value.
+pub fn fail(errno: c_int) -> c_int {
+    unsafe { *address_of_errno() = errno };
+    -1
+}
+
+/// Refuses a capability: the host is told, and the caller sees `EACCES`.
+pub fn refuse(what: Capability) -> c_int {
+    host::refused(what);
+    fail(EACCES)
+}
+
+fn is_open(descriptor: c_int) -> bool {
+    (0..3).contains(&descriptor)
+}
+
+// Streams.
+
+#[repr(C)]
+pub struct IoVector {
+    base: *mut u8,
+    length: usize,
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn read(descriptor: c_int, _: *mut u8, _: usize) -> c_int {
+    // Standard input is empty.
+    if descriptor == 0 { 0 } else { fail(EBADF) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn readv(descriptor: c_int, _: *const IoVector, _: c_int) -> c_int {
+    if descriptor == 0 { 0 } else { fail(EBADF) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn write(descriptor: c_int, from: *const u8, length: usize) -> c_int {
+    if !(1..3).contains(&descriptor) {
+        return fail(EBADF);
+    }
+    if length > 0 {
+        host::write(descriptor, unsafe { core::slice::from_raw_parts(from, length) });
+    }
+    length as c_int
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn writev(descriptor: c_int, vectors: *const IoVector, count: c_int) -> c_int {
+    let mut written = 0;
+    for vector in unsafe { core::slice::from_raw_parts(vectors, count.max(0) as usize) } {
+        match unsafe { write(descriptor, vector.base, vector.length) } {
+            -1 => return -1,
+            length => written += length,
+        }
+    }
+    written
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn pread(_: c_int, _: *mut u8, _: usize, _: i64) -> c_int {
+    fail(EBADF)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn pwrite(_: c_int, _: *const u8, _: usize, _: i64) -> c_int {
+    fail(EBADF)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn lseek(descriptor: c_int, _: i64, _: c_int) -> i64 {
+    i64::from(fail(if is_open(descriptor) { ESPIPE } else { EBADF }))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn __lseek(descriptor: c_int, offset: i64, whence: c_int) -> i64 {
+    lseek(descriptor, offset, whence)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn __wasilibc_tell(descriptor: c_int) -> i64 {
+    lseek(descriptor, 0, 0)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn close(descriptor: c_int) -> c_int {
+    if is_open(descriptor) { 0 } else { fail(EBADF) }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn isatty(descriptor: c_int) -> c_int {
+    fail(if is_open(descriptor) { ENOTTY } else { EBADF });
+    0
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn __isatty(descriptor: c_int) -> c_int {
+    isatty(descriptor)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn fcntl(descriptor: c_int, command: c_int, _: *const c_void) -> c_int {
+    const GET_DESCRIPTOR_FLAGS: c_int = 1;
+    const GET_STATUS_FLAGS: c_int = 3;
+    match command {
+        _ if !is_open(descriptor) => fail(EBADF),
+        GET_DESCRIPTOR_FLAGS | GET_STATUS_FLAGS => 0,
+        _ => fail(EINVAL),
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn ioctl(descriptor: c_int, _: c_int, _: *const c_void) -> c_int {
+    fail(if is_open(descriptor) { ENOTTY } else { EBADF })
+}
+
+macro_rules! descriptor_functions {
+    ($($name:ident($($argument:ty),*) = $errno:expr;)*) => {$(
+        #[unsafe(no_mangle)]
+        extern "C" fn $name(descriptor: c_int $(, _: $argument)*) -> c_int {
+            fail(if is_open(descriptor) { $errno } else { EBADF })
+        }
+    )*};
+}
+
+descriptor_functions! {
+    fsync() = EINVAL;
+    fdatasync() = EINVAL;
+    ftruncate(i64) = EINVAL;
+    posix_fadvise(i64, i64, c_int) = ESPIPE;
+    futimens(*const c_void) = EACCES;
+    fpathconf(c_int) = EINVAL;
+}
+
+// Files and folders.
+
+const ROOT: u8 = b'/';
+
+/// Whether the path names `/`, the only directory: `/`, `.`, `//`, `/./` and the like.
+unsafe fn is_root(path: *const c_char) -> bool {
+    let path = unsafe { core::ffi::CStr::from_ptr(path) }.to_bytes();
+    !path.is_empty() && path.split(|byte| *byte == ROOT).all(|part| matches!(part, b"" | b"." | b".."))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn open(_: *const c_char, _: c_int, _: *const c_void) -> c_int {
+    refuse(Capability::Filesystem)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn openat(_: c_int, _: *const c_char, _: c_int, _: *const c_void) -> c_int {
+    refuse(Capability::Filesystem)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn fopen(_: *const c_char, _: *const c_char) -> *mut c_void {
+    refuse(Capability::Filesystem);
+    core::ptr::null_mut()
+}
+
+/// The handle of `opendir("/")`; nothing ever reads it.
+static ROOT_HANDLE: u64 = 0;
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn opendir(path: *const c_char) -> *const c_void {
+    if unsafe { is_root(path) } {
+        return (&raw const ROOT_HANDLE).cast();
+    }
+    refuse(Capability::Filesystem);
+    core::ptr::null()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn readdir(_: *const c_void) -> *const c_void {
+    core::ptr::null()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn closedir(_: *const c_void) -> c_int {
+    0
+}
+
+macro_rules! refused_functions {
+    ($($name:ident($($argument:ty),*);)*) => {$(
+        #[unsafe(no_mangle)]
+        extern "C" fn $name($(_: $argument),*) -> c_int {
+            refuse(Capability::Filesystem)
+        }
+    )*};
+}
+
+refused_functions! {
+    link(*const c_char, *const c_char);
+    mkdir(*const c_char, c_int);
+    mkdirat(c_int, *const c_char, c_int);
+    rename(*const c_char, *const c_char);
+    renameat(c_int, *const c_char, c_int, *const c_char);
+    rmdir(*const c_char);
+    symlink(*const c_char, *const c_char);
+    symlinkat(*const c_char, c_int, *const c_char);
+    truncate(*const c_char, i64);
+    unlink(*const c_char);
+    unlinkat(c_int, *const c_char, c_int);
+    utimensat(c_int, *const c_char, *const c_void, c_int);
+    utimes(*const c_char, *const c_void);
+}
+
+macro_rules! absent_functions {
+    ($($name:ident($($argument:ty),*);)*) => {$(
+        #[unsafe(no_mangle)]
+        extern "C" fn $name($(_: $argument),*) -> c_int {
+            fail(ENOENT)
+        }
+    )*};
+}
+
+absent_functions! {
+    readlink(*const c_char, *mut c_char, usize);
+    readlinkat(c_int, *const c_char, *mut c_char, usize);
+    pathconf(*const c_char, c_int);
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn access(path: *const c_char, _: c_int) -> c_int {
+    if unsafe { is_root(path) } { 0 } else { fail(ENOENT) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn faccessat(_: c_int, path: *const c_char, mode: c_int, _: c_int) -> c_int {
+    unsafe { access(path, mode) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn chdir(path: *const c_char) -> c_int {
+    if unsafe { is_root(path) } { 0 } else { fail(ENOENT) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn getcwd(into: *mut u8, size: usize) -> *mut u8 {
+    if into.is_null() || size < 2 {
+        fail(if into.is_null() { EINVAL } else { ERANGE });
+        return core::ptr::null_mut();
+    }
+    unsafe {
+        into.write(ROOT);
+        into.add(1).write(0);
+    }
+    into
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn realpath(_: *const c_char, _: *mut c_char) -> *mut c_char {
+    fail(ENOENT);
+    core::ptr::null_mut()
+}
+
+/// `struct stat` of wasi-libc: what this file sets, at its offset.
+#[repr(C)]
+pub struct Status {
+    device: u64,
+    inode: u64,
+    links: u64,
+    mode: u32,
+    rest: [u32; 29],
+}
+
+impl Status {
+    fn of_mode(mode: u32) -> Status {
+        Status { device: 0, inode: 0, links: 1, mode, rest: [0; 29] }
+    }
+}
+
+const CHARACTER_DEVICE: u32 = 0o020_600;
+const DIRECTORY: u32 = 0o040_555;
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn fstat(descriptor: c_int, into: *mut Status) -> c_int {
+    if !is_open(descriptor) {
+        return fail(EBADF);
+    }
+    unsafe { into.write(Status::of_mode(CHARACTER_DEVICE)) };
+    0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn stat(path: *const c_char, into: *mut Status) -> c_int {
+    if !unsafe { is_root(path) } {
+        return fail(ENOENT);
+    }
+    unsafe { into.write(Status::of_mode(DIRECTORY)) };
+    0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn lstat(path: *const c_char, into: *mut Status) -> c_int {
+    unsafe { stat(path, into) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn fstatat(_: c_int, path: *const c_char, into: *mut Status, _: c_int) -> c_int {
+    unsafe { stat(path, into) }
+}
+
+// Environment and process.
+
+/// An empty environment: the array holds only its end.
+static NO_VARIABLES: [usize; 1] = [0];
+
+#[link(wasm_import_module = "address")]
+unsafe extern "C" {
+    #[link_name = "__wasilibc_environ"]
+    fn address_of_environ() -> *mut *const usize;
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn __wasilibc_initialize_environ() {
+    unsafe { *address_of_environ() = NO_VARIABLES.as_ptr() };
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn __wasilibc_ensure_environ() {
+    __wasilibc_initialize_environ();
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn getenv(_: *const c_char) -> *const c_char {
+    core::ptr::null()
+}
+
+// Python keeps `os.environ` itself; what it passes on to libc has no further use.
+
+#[unsafe(no_mangle)]
+extern "C" fn setenv(_: *const c_char, _: *const c_char, _: c_int) -> c_int {
+    0
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn unsetenv(_: *const c_char) -> c_int {
+    0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn gethostname(into: *mut u8, size: usize) -> c_int {
+    const NAME: &[u8] = b"sandbox\0";
+    if size < NAME.len() {
+        return fail(EINVAL);
+    }
+    unsafe { core::ptr::copy_nonoverlapping(NAME.as_ptr(), into, NAME.len()) };
+    0
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn exit(_: c_int) -> ! {
+    core::arch::wasm32::unreachable()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn _exit(_: c_int) -> ! {
+    core::arch::wasm32::unreachable()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn _Exit(_: c_int) -> ! {
+    core::arch::wasm32::unreachable()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn abort() -> ! {
+    core::arch::wasm32::unreachable()
+}
+
+// Shared libraries: there are none beside those that are linked in.
+
+#[unsafe(no_mangle)]
+extern "C" fn dlopen(_: *const c_char, _: c_int) -> *mut c_void {
+    core::ptr::null_mut()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn dlsym(_: *mut c_void, _: *const c_char) -> *mut c_void {
+    core::ptr::null_mut()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn dlerror() -> *const c_char {
+    c"no shared libraries in the sandbox".as_ptr()
+}
+
+// Time and randomness.
+
+const SECOND: i64 = 1_000_000_000;
+
+#[repr(C)]
+pub struct TimeSpec {
+    seconds: i64,
+    nanoseconds: i32,
+}
+
+#[repr(C)]
+pub struct TimeValue {
+    seconds: i64,
+    microseconds: i64,
+}
+
+impl TimeSpec {
+    fn from_nanoseconds(time: i64) -> TimeSpec {
+        TimeSpec { seconds: time.div_euclid(SECOND), nanoseconds: time.rem_euclid(SECOND) as i32 }
+    }
+
+    fn as_nanoseconds(&self) -> i64 {
+        self.seconds.saturating_mul(SECOND).saturating_add(i64::from(self.nanoseconds))
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn clock_gettime(_: *const c_void, into: *mut TimeSpec) -> c_int {
+    unsafe { into.write(TimeSpec::from_nanoseconds(host::clock())) };
+    0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn clock_getres(_: *const c_void, into: *mut TimeSpec) -> c_int {
+    if !into.is_null() {
+        unsafe { into.write(TimeSpec { seconds: 0, nanoseconds: 1 }) };
+    }
+    0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn gettimeofday(into: *mut TimeValue, _: *mut c_void) -> c_int {
+    let now = TimeSpec::from_nanoseconds(host::clock());
+    let microseconds = i64::from(now.nanoseconds / 1000);
+    unsafe { into.write(TimeValue { seconds: now.seconds, microseconds }) };
+    0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn time(into: *mut i64) -> i64 {
+    let now = host::clock().div_euclid(SECOND);
+    if !into.is_null() {
+        unsafe { into.write(now) };
+    }
+    now
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn clock_nanosleep(
+    _: *const c_void,
+    flags: c_int,
+    request: *const TimeSpec,
+    _: *mut TimeSpec,
+) -> c_int {
+    const ABSOLUTE: c_int = 1;
+    let request = unsafe { (*request).as_nanoseconds() };
+    host::sleep(if flags & ABSOLUTE != 0 { request.saturating_sub(host::clock()) } else { request });
+    0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nanosleep(request: *const TimeSpec, _: *mut TimeSpec) -> c_int {
+    host::sleep(unsafe { (*request).as_nanoseconds() });
+    0
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn sleep(seconds: u32) -> u32 {
+    host::sleep(i64::from(seconds) * SECOND);
+    0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn getentropy(into: *mut u8, length: usize) -> c_int {
+    host::fill_random(unsafe { core::slice::from_raw_parts_mut(into, length) });
+    0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __wasilibc_random(into: *mut u8, length: usize) -> c_int {
+    unsafe { getentropy(into, length) }
+}
+
+// Waiting: nothing that could become ready exists, so to wait is to sleep.
+
+/// A wait without an end. The host ends the call.
+const FOR_EVER: i64 = i64::MAX;
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn poll(entries: *mut PollEntry, count: usize, milliseconds: c_int) -> c_int {
+    host::sleep(match i64::from(milliseconds) {
+        ..0 => FOR_EVER,
+        milliseconds => milliseconds * 1_000_000,
+    });
+    for at in 0..count {
+        unsafe { (*entries.add(at)).ready = 0 };
+    }
+    0
+}
+
+#[repr(C)]
+pub struct PollEntry {
+    descriptor: c_int,
+    wanted: i16,
+    ready: i16,
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn select(
+    count: c_int,
+    _: *mut c_void,
+    _: *mut c_void,
+    _: *mut c_void,
+    timeout: *const TimeValue,
+) -> c_int {
+    if count > 0 {
+        return fail(ENOTSUP);
+    }
+    host::sleep(match unsafe { timeout.as_ref() } {
+        None => FOR_EVER,
+        Some(time) => time.seconds.saturating_mul(SECOND).saturating_add(time.microseconds.saturating_mul(1000)),
+    });
+    0
+}
