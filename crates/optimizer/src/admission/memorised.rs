@@ -101,7 +101,7 @@ fn number_weight(number: &str) -> u32 {
     match digits.trim_matches('0').len() {
         0 | 1 => 0,
         2 | 3 => 1,
-        4 | 5 => 2,
+        4 => 2,
         _ => ENOUGH,
     }
 }

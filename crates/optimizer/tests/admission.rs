@@ -1,0 +1,243 @@
+//! Every gate refuses what it is there for, with a reason that the model can act on, and lets the rest through.
+
+mod support;
+
+use std::sync::Arc;
+
+use greensand_llm::ChatReply;
+use greensand_optimizer::{
+    AdmissionContext, AdmissionSettings, Admitted, MemorisedAnswers, admit, admit_call, readmit,
+};
+use greensand_types::{Action, FunctionCall, FunctionSet, Gate, Rejection, Task};
+use serde_json::{Value, json};
+use support::{Toy, block_on, call, definition, draft, set, settings, task, times, toy};
+
+struct Case<'a> {
+    set: &'a FunctionSet,
+    settings: AdmissionSettings,
+    train: Vec<Arc<Task>>,
+    runtime: Toy,
+}
+
+impl<'a> Case<'a> {
+    fn of(set: &'a FunctionSet) -> Self {
+        Self { set, settings: AdmissionSettings::new(toy()), train: Vec::new(), runtime: Toy::default() }
+    }
+
+    fn admit(&self, action: &str, arguments: Value) -> Result<Admitted, Rejection> {
+        let ChatReply { calls, .. } = call(action, arguments);
+        let context = AdmissionContext { runtime: &self.runtime, settings: &self.settings, train: &self.train };
+        block_on(admit_call(&calls[0], self.set, context)).unwrap()
+    }
+
+    #[track_caller]
+    fn refuses(&self, gate: Gate, action: &str, arguments: Value, reason: &str) {
+        match self.admit(action, arguments.clone()) {
+            Err(rejection) => {
+                assert_eq!(rejection.gate, gate, "{arguments}: {}", rejection.reason);
+                assert!(rejection.reason.contains(reason), "{arguments}: {}", rejection.reason);
+            }
+            Ok(admitted) => panic!("{arguments} was admitted: {admitted:?}"),
+        }
+    }
+}
+
+/// A definition with one field replaced, or dropped if the value is the text `drop`.
+fn with(field: &str, value: Value) -> Value {
+    let mut definition = times("double", 2);
+    if value == "drop" {
+        definition.as_object_mut().unwrap().remove(field);
+    } else {
+        definition[field] = value;
+    }
+    definition
+}
+
+#[test]
+fn a_sound_definition_is_admitted_as_it_was_written() {
+    let empty = FunctionSet::empty();
+    let case = Case::of(&empty);
+    let admitted = case.admit("add_function", times("double", 2)).unwrap();
+    assert!(admitted.warnings.is_empty());
+    let Action::Add(function) = admitted.action else { panic!() };
+    assert_eq!(function.draft(), &draft(&times("double", 2)));
+    assert_eq!(case.runtime.asked(), ["compile", "describe double", "invoke double {\"a\":7}"]);
+}
+
+#[test]
+fn form_refuses_what_is_no_action_or_has_fields_of_the_wrong_type() {
+    let empty = FunctionSet::empty();
+    let case = Case::of(&empty);
+    let refuses = |arguments: Value, reason: &str| case.refuses(Gate::Form, "add_function", arguments, reason);
+    case.refuses(Gate::Form, "ad_function", times("double", 2), "did you mean `add_function`");
+    case.refuses(Gate::Form, "run_shell", json!({}), "there is no action `run_shell`");
+    refuses(json!("{\"name\": \"f\""), "not JSON");
+    refuses(json!(""), "no arguments");
+    refuses(json!("[1]"), "must be a JSON object, found a list");
+    refuses(with("name", json!("sum squares")), "not a function name");
+    refuses(with("name", json!(3)), "`name` must be a string, found a number");
+    refuses(with("description", json!(" ")), "`description` is empty");
+    refuses(with("description", json!("drop")), "`description` is missing");
+    refuses(with("parameters", json!("{\"type\": \"object\"}")), "send the object itself, not its text");
+    refuses(with("parameters", json!([])), "`parameters` must be a JSON object");
+    refuses(with("packages", json!("six, toolz")), "`packages` must be a list");
+    refuses(with("language", json!("C++")), "`toy`");
+    refuses(with("language", json!("cobol")), "no guest for language `cobol`");
+    refuses(with("source", json!("")), "`source` is empty");
+    refuses(with("examples", json!([])), "`examples` is empty");
+    refuses(with("examples", json!("drop")), "`examples` is missing");
+    refuses(with("examples", json!({"a": 1})), "`examples` must be a list");
+    refuses(with("examples", json!([{"arguments": {"a": 1}}])), "example 1 has no `result`");
+    refuses(with("examples", json!([{"arguments": 1, "result": 1}])), "`arguments` of example 1");
+    case.refuses(Gate::Form, "remove_function", json!({"name": "f"}), "`reason` is missing");
+    assert!(case.runtime.asked().is_empty(), "the sandbox was asked for what could be seen without it");
+}
+
+#[test]
+fn form_refuses_what_is_too_large() {
+    let empty = FunctionSet::empty();
+    let case = Case::of(&empty);
+    let refuses = |arguments: Value| case.refuses(Gate::Form, "add_function", arguments, "at most");
+    refuses(with("source", json!("#".repeat(65 << 10))));
+    refuses(with("description", json!("d".repeat(5 << 10))));
+    refuses(with("parameters", json!({"description": "d".repeat(17 << 10)})));
+    refuses(with("examples", json!(vec![json!({"arguments": {"a": 1}, "result": 2}); 21])));
+    refuses(with("examples", json!([{"arguments": {"a": 1}, "result": "r".repeat(65 << 10)}])));
+    refuses(with("packages", json!(vec!["p"; 17])));
+    refuses(json!("x".repeat(300 << 10)));
+    case.refuses(Gate::Form, "remove_function", json!({"name": "f", "reason": "r".repeat(5 << 10)}), "at most");
+}
+
+#[test]
+fn an_unknown_field_is_ignored_with_a_warning() {
+    let empty = FunctionSet::empty();
+    let admitted = Case::of(&empty).admit("add_function", with("strict", json!(true))).unwrap();
+    assert_eq!(admitted.warnings, ["the unknown field `strict` was ignored"]);
+}
+
+#[test]
+fn existence_refuses_names_that_are_taken_reserved_or_unknown() {
+    let present = set(&[times("double", 2)]);
+    let mut case = Case::of(&present);
+    case.settings.reserved_names = vec!["run_toy".into()];
+    case.refuses(Gate::Existence, "add_function", times("double", 3), "exists already");
+    case.refuses(Gate::Existence, "add_function", times("run_toy", 3), "a tool that the assistant always has");
+    case.refuses(Gate::Existence, "revise_function", times("duble", 3), "the nearest name is `double`");
+    case.refuses(Gate::Existence, "remove_function", json!({"name": "triple", "reason": "r"}), "to remove");
+    assert!(case.admit("remove_function", json!({"name": "double", "reason": "useless"})).is_ok());
+}
+
+#[test]
+fn signature_refuses_a_schema_that_does_not_agree_with_the_definition() {
+    let empty = FunctionSet::empty();
+    let case = Case::of(&empty);
+    let refuses = |arguments: Value, reason: &str| case.refuses(Gate::Signature, "add_function", arguments, reason);
+    refuses(with("parameters", json!({"properties": {"a": {"type": "float"}}})), "not valid JSON Schema");
+    refuses(with("parameters", json!({"properties": {"b": {}}, "required": ["b"]})), "the definition needs `a`");
+    refuses(with("parameters", json!({"properties": {"a": {}}})), "list it in `parameters.required`");
+    refuses(with("source", json!("def dbl(a): a * 2")), "does not define a function `double`");
+    refuses(with("source", json!("def double(a, /): a * 2")), "positional-only");
+    refuses(with("source", json!("def double(a, b): a * 2")), "the definition needs `b`");
+}
+
+#[test]
+fn packages_refuses_what_the_run_does_not_allow() {
+    let empty = FunctionSet::empty();
+    let mut case = Case::of(&empty);
+    case.refuses(Gate::Packages, "add_function", with("packages", json!(["numpy"])), "standard library");
+    case.refuses(Gate::Packages, "add_function", with("packages", json!(["a; rm -rf"])), "not the name of a package");
+    case.settings.allowed_packages = vec!["Sym_Py".into()];
+    let admitted = case.admit("add_function", with("packages", json!(["sym.py"]))).unwrap();
+    let Action::Add(function) = admitted.action else { panic!() };
+    assert_eq!(function.draft().packages, ["sym-py"]);
+}
+
+#[test]
+fn compile_refuses_a_source_that_does_not_compile_or_whose_top_level_fails() {
+    let empty = FunctionSet::empty();
+    let case = Case::of(&empty);
+    case.refuses(Gate::Compile, "add_function", with("source", json!("a * 2")), "SyntaxError: line 1");
+    case.refuses(Gate::Compile, "add_function", with("source", json!("boom\ndef double(a): a * 2")), "top level");
+}
+
+#[test]
+fn duplicate_refuses_the_same_source_and_the_same_results() {
+    let present = set(&[times("double", 2)]);
+    let case = Case::of(&present);
+    let again = definition("twice", &["a"], "# mine\ndef twice(a):  a * 2", &[(json!({"a": 1}), json!(2))]);
+    case.refuses(Gate::Duplicate, "add_function", again, "the source is that of `double`");
+    let same = definition("twice", &["x"], "def twice(x): x + x", &[(json!({"x": 1}), json!(2))]);
+    case.refuses(Gate::Duplicate, "add_function", same, "same results as `double`");
+    case.refuses(Gate::Duplicate, "revise_function", times("double", 2), "what `double` is already");
+    let differs = definition("square", &["x"], "def square(x): x * x", &[(json!({"x": 2}), json!(4))]);
+    assert!(case.admit("add_function", differs).is_ok(), "one example in common is not all of them");
+    assert!(case.admit("revise_function", times("double", 4)).is_ok());
+}
+
+#[test]
+fn examples_refuses_what_does_not_give_its_result_within_the_limits() {
+    let empty = FunctionSet::empty();
+    let case = Case::of(&empty);
+    let refuses = |source: &str, examples: Value, reason: &str| {
+        let mut definition = with("examples", examples);
+        definition["source"] = json!(source);
+        case.refuses(Gate::Examples, "add_function", definition, reason);
+    };
+    let one = || json!([{"arguments": {"a": 3}, "result": 6}]);
+    refuses("def double(a): a * 3", one(), "example 1 of 1: `double` with {\"a\":3} gives 9, expected 6");
+    refuses("def double(a): raise out of range", one(), "error: out of range\nline 1, in double");
+    refuses("def double(a): loop", one(), "timeout: the call took longer than 2 s");
+    refuses("def double(a): greedy", one(), "memory: ");
+    refuses("def double(a): a * 2", json!([{"arguments": {"a": "x"}, "result": 6}]), "do not fit `parameters`");
+    refuses("def double(a): a * 2", json!([{"arguments": {}, "result": 6}]), "do not fit `parameters`");
+    let both = json!([{"arguments": [3], "result": 6}, {"arguments": {"a": 4}, "result": 9}]);
+    refuses("def double(a): a * 2", both, "example 2 of 2");
+}
+
+#[test]
+fn memorised_warns_or_refuses_by_setting() {
+    let empty = FunctionSet::empty();
+    let mut case = Case::of(&empty);
+    case.train = vec![task("t", "What is 10!?", "3628800")];
+    let cheat = definition("cheat", &["a"], "def cheat(a): 3628800", &[(json!({"a": 10}), json!(3_628_800))]);
+    let admitted = case.admit("add_function", cheat.clone()).unwrap();
+    assert!(admitted.warnings[0].contains("`3628800`"), "{:?}", admitted.warnings);
+    case.settings.memorised = MemorisedAnswers::Refuse;
+    case.refuses(Gate::Memorised, "add_function", cheat, "compute them instead");
+}
+
+#[test]
+fn a_fault_of_the_host_is_an_error_and_no_refusal() {
+    let empty = FunctionSet::empty();
+    let case = Case { runtime: Toy { is_broken: true, ..Toy::default() }, ..Case::of(&empty) };
+    let call = FunctionCall { id: "1".into(), name: "add".into(), arguments: times("double", 2).to_string() };
+    let context = AdmissionContext { runtime: &case.runtime, settings: &case.settings, train: &[] };
+    let error = block_on(admit_call(&call, &empty, context)).unwrap_err();
+    assert_eq!(error.to_string(), "examine function `double`");
+}
+
+#[test]
+fn a_set_that_was_read_back_passes_the_same_gates() {
+    let (runtime, settings) = (Toy::default(), settings());
+    let context = AdmissionContext { runtime: &runtime, settings: &settings.admission, train: &[] };
+    let present = set(&[times("double", 2), times("triple", 3)]);
+    let drafts = || present.iter().map(|function| function.draft().clone()).collect::<Vec<_>>();
+    let again = block_on(readmit(drafts(), Some(present.id()), context)).unwrap().unwrap();
+    assert_eq!((again.set.id(), again.set.parent()), (present.id(), Some(present.id())));
+    let mut edited = drafts();
+    edited[0].source = "def double(a): a * 5".into();
+    edited[1].source = "syntax".into();
+    let rejections = block_on(readmit(edited, None, context)).unwrap().unwrap_err();
+    let found: Vec<_> = rejections.iter().map(|rejection| (rejection.function.as_deref(), rejection.gate)).collect();
+    assert_eq!(found, [(Some("double"), Gate::Examples), (Some("triple"), Gate::Compile)]);
+}
+
+#[test]
+fn a_persons_draft_has_no_shorter_way_in() {
+    let (runtime, settings) = (Toy::default(), settings());
+    let context = AdmissionContext { runtime: &runtime, settings: &settings.admission, train: &[] };
+    let mut bare = draft(&times("double", 2));
+    bare.examples.clear();
+    let rejection = block_on(admit(Action::Add(bare), &FunctionSet::empty(), context)).unwrap().unwrap_err();
+    assert_eq!((rejection.gate, rejection.action.as_str()), (Gate::Form, "add"));
+}
