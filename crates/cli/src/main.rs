@@ -1,1 +1,49 @@
-fn main() {}
+//! The binary `greensand`: the terminal face of `greensand-app`.
+//!
+//! A command is a file in `commands/` and a line of [`Command`](commands::Command). It reads its flags, calls the application,
+//! and writes results to standard output; everything else that it has to say goes to standard error. What goes wrong is a
+//! [`Failure`](failure::Failure), which alone decides the exit code.
+
+mod commands;
+mod failure;
+mod interrupt;
+mod progress;
+mod terminal;
+mod text;
+
+use std::panic;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use commands::Cli;
+use failure::{Ending, Failure};
+use terminal::{ColorWhen, Talk, Terminal};
+
+fn main() -> ExitCode {
+    let color = ColorWhen::of_arguments(std::env::args_os());
+    let matches = Cli::command().color(color.for_parser()).get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let terminal = Terminal::new(color, if cli.quiet { Talk::Quiet } else { Talk::Normal });
+    install_panic_hook(terminal);
+    let Some(command) = cli.command else { return ExitCode::from(commands::welcome(&terminal)) };
+    match panic::catch_unwind(panic::AssertUnwindSafe(|| command.run(&terminal))) {
+        Ok(Ok(Ending::Done)) => ExitCode::SUCCESS,
+        Ok(Ok(Ending::No)) => ExitCode::from(1),
+        Ok(Err(failure)) => failure.report(&terminal),
+        Err(_) => ExitCode::from(70),
+    }
+}
+
+/// A panic is a bug of ours: it is told like one, without a backtrace that only we can read.
+fn install_panic_hook(terminal: Terminal) {
+    panic::set_hook(Box::new(move |panic| {
+        let what = panic.payload_as_str().unwrap_or("a panic without words");
+        let place = panic.location().map(|place| format!(" ({place})")).unwrap_or_default();
+        let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
+        let _ = Failure::bug(format!("thread `{thread}` panicked: {what}{place}")).report(&terminal);
+    }));
+}

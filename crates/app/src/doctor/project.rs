@@ -1,0 +1,110 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use greensand_llm::{ChatRequest, ModelBackend, Role, Sampling};
+use greensand_sandbox::Sandbox;
+use greensand_types::Message;
+
+use super::{Finding, Grade, ModelRequests};
+use crate::settings::ModelSection;
+use crate::{Environment, Equipment, Overrides, Project, Split, open_project};
+
+/// The longest wait for the reply of one model.
+const REPLY_WITHIN: Duration = Duration::from_secs(60);
+
+/// Looks at a project: whether it can be read, what it has, and whether its models answer.
+pub async fn examine_project(
+    path: &Path,
+    sandbox: &Sandbox,
+    requests: ModelRequests,
+    environment: &Environment,
+) -> Vec<Finding> {
+    let project = match open_project(path, &Overrides::new(), environment) {
+        Ok(project) => project,
+        Err(error) => return vec![failed("project", &error, error.hint())],
+    };
+    let mut findings = vec![tasks(&project)];
+    match Equipment::open(&project, Arc::new(sandbox.clone()), environment) {
+        Err(error) => findings.push(failed("models", &error, error.hint())),
+        Ok(equipment) => {
+            let settings = &project.settings;
+            findings.extend(
+                model(Role::Assistant, &settings.assistant, &*equipment.assistant, requests, environment).await,
+            );
+            if settings.optimizer != settings.assistant {
+                let backend = &*equipment.optimizer;
+                findings.extend(model(Role::Optimizer, &settings.optimizer, backend, requests, environment).await);
+            }
+        }
+    }
+    findings
+}
+
+fn tasks(project: &Project) -> Finding {
+    let counts = Split::ALL.map(|split| format!("{} {split}", project.tasks.get(split).len()));
+    Finding::good("project", format!("`{}`: {} tasks", project.settings.name, counts.join(", ")))
+}
+
+async fn model(
+    role: Role,
+    section: &ModelSection,
+    backend: &dyn ModelBackend,
+    requests: ModelRequests,
+    environment: &Environment,
+) -> Vec<Finding> {
+    let name = format!("model {role}");
+    let label = backend.label();
+    if section.backend != "openai_compatible" {
+        return vec![Finding::new(Grade::Note, name, format!("{label}: it asks no endpoint"))];
+    }
+    let mut findings = vec![key(role, section, environment)];
+    findings.push(match requests {
+        ModelRequests::Denied => Finding::new(Grade::Note, name, format!("{label} at {}: not asked", section.base_url)),
+        ModelRequests::Allowed => reply(name, &label, &section.base_url, role, backend).await,
+    });
+    findings
+}
+
+fn key(role: Role, section: &ModelSection, environment: &Environment) -> Finding {
+    let (name, variable) = (format!("key {role}"), &section.api_key_env);
+    match environment.get(variable) {
+        Some(_) => Finding::good(name, format!("{variable} is set")),
+        None => Finding::new(Grade::Note, name, format!("{variable} is not set; a local server may need no key"))
+            .remedy(format!("export {variable}=KEY")),
+    }
+}
+
+/// Asks for one short reply: nothing less shows that endpoint, key and model fit together.
+async fn reply(name: String, label: &str, base_url: &str, role: Role, backend: &dyn ModelBackend) -> Finding {
+    let request = ChatRequest {
+        role,
+        task: None,
+        turn: 0,
+        epoch: 0,
+        functions: Vec::new(),
+        messages: vec![Message::User { text: "Reply with the word: ready".into() }],
+        tools: Vec::new(),
+        sampling: Sampling::default(),
+    };
+    let started = Instant::now();
+    match tokio::time::timeout(REPLY_WITHIN, backend.chat(&request)).await {
+        Ok(Ok(_)) => {
+            Finding::good(name, format!("{label} at {base_url} answers ({} ms)", started.elapsed().as_millis()))
+        }
+        Ok(Err(error)) => {
+            let remedy = error.hint().map(str::to_owned);
+            failed(&name, &error, remedy.or_else(|| Some(format!("curl {base_url}/models"))))
+        }
+        Err(_) => Finding::new(
+            Grade::Failed,
+            name,
+            format!("{label} at {base_url} gave no reply within {} s", REPLY_WITHIN.as_secs()),
+        )
+        .remedy(format!("curl {base_url}/models")),
+    }
+}
+
+fn failed(name: &str, error: &dyn std::error::Error, remedy: Option<String>) -> Finding {
+    Finding { remedy, ..Finding::new(Grade::Failed, name, super::with_causes(error)) }
+}

@@ -1,0 +1,87 @@
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal};
+use std::path::PathBuf;
+
+use clap::Args;
+use greensand_app::batch::{BatchSettings, BatchSummary, run_batch};
+use greensand_types::CallStatus;
+
+use super::common;
+use crate::failure::{Ending, Failure};
+use crate::terminal::Terminal;
+
+/// Run many functions: JSON lines in, JSON lines out, in input order.
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Arguments {
+    /// The requests, one JSON object a line; `-` is standard input
+    #[arg(default_value = "-", value_name = "FILE")]
+    file: PathBuf,
+
+    /// How many calls run at once
+    #[arg(long, short, value_name = "N", value_parser = common::jobs())]
+    jobs: Option<usize>,
+}
+
+const HELP: &str = r#"A request has `id`, `language`, `source`, `entry`, `args` (array or object), and optionally `packages`,
+`seed`, `encoding` (strict or tagged) and `limits` (wall_ms, memory_mb, max_arg_bytes, max_result_bytes,
+max_stdout_bytes, max_stderr_bytes).
+
+An answer has `id`, `status` (ok, error, timeout, memory, output_limit, denied, invalid), `value` (only with ok),
+`error` {message, trace} (only without), `stdout`, `stderr`, `truncated` and `usage` {wall_ms, peak_memory_bytes,
+output_bytes}. A line that is no request answers `invalid`, and the rest goes on; blank lines are skipped.
+A line is at most 16 MiB. Answers are flushed as they are ready, so that a program may keep the command running,
+send a request, and read its answer.
+
+The exit code is 0 when every line was answered, whatever the answers are. A fault of the host itself answers
+`fault` for its line, and makes the exit code 70.
+
+Examples:
+  greensand batch requests.jsonl --jobs 8 > answers.jsonl
+  echo '{"id": 1, "language": "python", "source": "def f(n):\n    return 2 ** n", "entry": "f", "args": [100]}' | greensand batch"#;
+
+pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
+    let input = open(&arguments.file, terminal)?;
+    let jobs = arguments.jobs.unwrap_or_else(common::cores);
+    let sandbox = common::open_sandbox(jobs)?;
+    let settings = BatchSettings {
+        // Two for each worker: the next call is there when one is done.
+        jobs: jobs * 2,
+        languages: sandbox.languages().map(|language| language.name.to_owned()).collect(),
+        ..BatchSettings::default()
+    };
+    let output = BufWriter::with_capacity(64 << 10, io::stdout().lock());
+    let summary = common::block_on(run_batch(input, output, &sandbox, &settings))??;
+    tell(&summary, terminal);
+    match &summary.first_fault {
+        None => Ok(Ending::Done),
+        Some(fault) => Err(Failure::bug(format!("the host failed on {} line(s), first with: {fault}", summary.faults))
+            .hint("the answers of those lines have the status `fault`; `greensand doctor` checks this machine")),
+    }
+}
+
+fn open(path: &std::path::Path, terminal: &Terminal) -> Result<Box<dyn BufRead + Send>, Failure> {
+    if path.as_os_str() == "-" {
+        if io::stdin().is_terminal() {
+            terminal.say(format_args!("reading requests from the terminal, one JSON object a line; Ctrl-D ends"));
+        }
+        return Ok(Box::new(BufReader::with_capacity(64 << 10, io::stdin())));
+    }
+    let file = File::open(path).map_err(|error| common::unreadable(path, &error))?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        return Err(Failure::asked(format!("`{}` is a folder, not a file of requests", path.display())));
+    }
+    Ok(Box::new(BufReader::with_capacity(64 << 10, file)))
+}
+
+fn tell(summary: &BatchSummary, terminal: &Terminal) {
+    if !io::stderr().is_terminal() {
+        return;
+    }
+    let statuses: Vec<_> = CallStatus::ALL
+        .into_iter()
+        .filter(|status| summary.of_status(*status) > 0)
+        .map(|status| format!("{} {status}", summary.of_status(status)))
+        .collect();
+    terminal.say(format_args!("{} answers: {}", summary.answers, statuses.join(", ")));
+}

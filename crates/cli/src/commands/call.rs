@@ -1,0 +1,254 @@
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use greensand_app::batch::{outcome_json, set_limit};
+use greensand_app::{Sandbox, SetSource};
+use greensand_types::{
+    CallEnding, CallOutcome, Encoding, Entry, FunctionRuntime, Grants, Invocation, JsonKind, JsonText, LimitKind,
+    Limits, SourceText,
+};
+
+use super::common;
+use crate::failure::{Ending, Failure};
+use crate::terminal::{BAD, BOLD, DIM, Terminal};
+use crate::text;
+
+/// Run one function: of a file, or of a set that a run has learned.
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Arguments {
+    /// A source file, or a run folder (`RUN` or `RUN:SET`)
+    #[arg(value_name = "FILE|RUN")]
+    target: PathBuf,
+
+    /// The function of the run's set
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+
+    /// The function of the file
+    #[arg(long, value_name = "NAME", conflicts_with = "name")]
+    entry: Option<String>,
+
+    /// The arguments: a JSON array (by position) or object (by name); `@FILE` reads them, `-` takes standard input
+    #[arg(long, value_name = "JSON", default_value = "[]", allow_hyphen_values = true)]
+    args: String,
+
+    /// The language of the file, if its ending does not say it
+    #[arg(long, value_name = "L")]
+    language: Option<String>,
+
+    /// Sets a limit, such as wall_ms=500 or memory_mb=64; may be given again
+    #[arg(long, value_name = "KEY=VALUE")]
+    limit: Vec<String>,
+
+    /// How results that JSON cannot hold are written
+    #[arg(long, value_enum, default_value_t)]
+    encoding: EncodingFlag,
+
+    /// The seed of the call's randomness
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+
+    /// Prints the whole outcome as JSON: status, value or error, output, usage
+    #[arg(long)]
+    json: bool,
+}
+
+const HELP: &str = r#"The value goes to standard output, what the function wrote and what went wrong to standard error.
+The exit code is 0 when the function returned a value, 1 when it did not.
+
+Limits: wall_ms, memory_mb, max_arg_bytes, max_result_bytes, max_stdout_bytes, max_stderr_bytes.
+
+Examples:
+  greensand call gcd.py --entry gcd --args '[462, 1071]'
+  greensand call gcd.py --entry gcd --args '{"a": 462, "b": 1071}' --limit wall_ms=100 --json
+  greensand call examples/quickstart/runs/RUN days_between --args '{"start": "2024-02-28", "end": "2024-03-01"}'
+  greensand call runs/RUN:1a2b3c4d5e6f days_between --args @arguments.json"#;
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum EncodingFlag {
+    /// They are an error, with their type and place
+    #[default]
+    Strict,
+    /// They become {"$type": .., "$text": ..}
+    Tagged,
+}
+
+/// What is called, before arguments and limits.
+struct Callee {
+    source: SourceText,
+    entry: String,
+}
+
+pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
+    // Everything that can be asked wrongly is checked before anything is started.
+    let call_arguments = read_arguments(&arguments.args)?;
+    check_limits(&arguments.limit)?;
+    let sandbox = common::open_sandbox(1)?;
+    let callee = match arguments.target.is_file() {
+        true => callee_of_file(arguments, &sandbox)?,
+        false => callee_of_run(arguments)?,
+    };
+    let language = &callee.source.language;
+    let Some(mut limits) = sandbox.default_limits(language) else {
+        return Err(Failure::asked(format!("no guest language is called `{language}`")));
+    };
+    for assignment in &arguments.limit {
+        apply_limit(&mut limits, assignment)?;
+    }
+    common::prepare_image(&sandbox, language, terminal)?;
+    let entry = callee.entry.clone();
+    let invocation = Invocation {
+        source: callee.source,
+        entry: Entry::Function(callee.entry),
+        arguments: call_arguments,
+        limits,
+        grants: Grants::default(),
+        encoding: arguments.encoding.into(),
+        seed: arguments.seed,
+    };
+    let outcome = common::block_on(sandbox.invoke(invocation))?.map_err(|fault| common::host_failure(&fault))?;
+    let written =
+        if arguments.json { write_json(&outcome, terminal) } else { write(&entry, &outcome, &limits, terminal) };
+    written?;
+    Ok(if outcome.value().is_some() { Ending::Done } else { Ending::No })
+}
+
+fn callee_of_file(arguments: &Arguments, sandbox: &Sandbox) -> Result<Callee, Failure> {
+    let path = &arguments.target;
+    let Some(entry) = arguments.entry.as_ref().or(arguments.name.as_ref()) else {
+        return Err(Failure::asked("which function of the file is to be called?").hint("name it with `--entry NAME`"));
+    };
+    let language = common::language_of(path, arguments.language.as_deref(), sandbox)?;
+    let source = SourceText { language, text: read_source(path)?, packages: Vec::new() };
+    Ok(Callee { source, entry: entry.clone() })
+}
+
+fn callee_of_run(arguments: &Arguments) -> Result<Callee, Failure> {
+    // What a run has written is checked against its id as it is read; the sandbox needs no more to run it.
+    let target = arguments.target.to_string_lossy();
+    if !arguments.target.exists() && !target.contains(':') {
+        return Err(Failure::asked(format!("there is no file or run at `{target}`"))
+            .hint("name a source file, a run folder, or `RUN:SET`"));
+    }
+    let set = SetSource::parse(&target).read()?;
+    let names: Vec<_> = set.functions.iter().map(|draft| format!("`{}`", draft.signature.name())).collect();
+    let listed = match names.as_slice() {
+        [] => "the set has no functions".to_owned(),
+        names => format!("there are: {}", names.join(", ")),
+    };
+    let Some(name) = arguments.name.as_ref().or(arguments.entry.as_ref()) else {
+        return Err(Failure::asked("which function of the set is to be called?")
+            .hint(format!("name it after the run; {listed}")));
+    };
+    let Some(draft) = set.functions.into_iter().find(|draft| draft.signature.name().as_str() == name) else {
+        return Err(Failure::asked(format!("the set has no function `{name}`")).hint(listed));
+    };
+    let source = SourceText { language: draft.language, text: draft.source, packages: draft.packages };
+    Ok(Callee { source, entry: name.clone() })
+}
+
+fn read_source(path: &Path) -> Result<Arc<str>, Failure> {
+    let bytes = fs::read(path).map_err(|error| common::unreadable(path, &error))?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text.into()),
+        Err(error) => Err(Failure::asked(format!(
+            "`{}` is not UTF-8 text: byte {} is wrong",
+            path.display(),
+            error.utf8_error().valid_up_to() + 1
+        ))),
+    }
+}
+
+fn read_arguments(text: &str) -> Result<JsonText, Failure> {
+    let text = match text.strip_prefix('@') {
+        Some(path) => fs::read_to_string(path).map_err(|error| common::unreadable(Path::new(path), &error))?,
+        None if text == "-" => {
+            let mut read = String::new();
+            io::stdin()
+                .read_to_string(&mut read)
+                .map_err(|error| Failure::asked(format!("cannot read the arguments from standard input: {error}")))?;
+            read
+        }
+        None => text.to_owned(),
+    };
+    let hint = "write a JSON array (by position) such as '[1, \"a\"]', or an object (by name) such as '{\"n\": 1}'";
+    let arguments =
+        JsonText::parse(&text).map_err(|error| Failure::asked(format!("`--args` is {error}")).hint(hint))?;
+    match arguments.kind() {
+        JsonKind::Array | JsonKind::Object => Ok(arguments),
+        JsonKind::Null | JsonKind::Bool | JsonKind::Number | JsonKind::String => {
+            Err(Failure::asked("`--args` is neither an array nor an object").hint(hint))
+        }
+    }
+}
+
+fn check_limits(assignments: &[String]) -> Result<(), Failure> {
+    let mut limits = Limits::DEFAULT;
+    assignments.iter().try_for_each(|assignment| apply_limit(&mut limits, assignment))
+}
+
+fn apply_limit(limits: &mut Limits, assignment: &str) -> Result<(), Failure> {
+    let Some((name, value)) = assignment.split_once('=') else {
+        return Err(Failure::asked(format!("`--limit {assignment}` has no value"))
+            .hint("write for example `--limit wall_ms=500`"));
+    };
+    set_limit(limits, name.trim(), value.trim())
+        .map_err(|error| Failure::asked(error.to_string()).hint("`greensand call --help` lists the limits"))
+}
+
+fn write_json(outcome: &CallOutcome, terminal: &Terminal) -> Result<(), Failure> {
+    common::write_json_line(&outcome_json(outcome), terminal)
+}
+
+fn write(entry: &str, outcome: &CallOutcome, limits: &Limits, terminal: &Terminal) -> Result<(), Failure> {
+    for (name, kept) in [("stdout", &outcome.stdout), ("stderr", &outcome.stderr)] {
+        let cut = if kept.is_truncated { " (cut at its limit)" } else { "" };
+        if !kept.text.is_empty() || kept.is_truncated {
+            let text = text::block(&kept.text);
+            terminal.say(format_args!("{DIM}{name} of the function{cut}:{DIM:#}\n{}", text.trim_end_matches('\n')));
+        }
+    }
+    if let Some(value) = outcome.value() {
+        return common::write_json_line(value.get(), terminal);
+    }
+    let failure = outcome.failure().cloned().unwrap_or_default();
+    let mut err = terminal.err();
+    writeln!(
+        err,
+        "{BAD}{}{BAD:#}: function `{}`: {}",
+        outcome.status(),
+        text::line(entry),
+        text::block(&failure.message)
+    )?;
+    if let Some(trace) = &failure.trace {
+        writeln!(err, "{DIM}{}{DIM:#}", text::block(trace).trim_end_matches('\n'))?;
+    }
+    if let Some(hint) = limit_hint(outcome, limits) {
+        writeln!(err, "  {BOLD}hint{BOLD:#}: {hint}")?;
+    }
+    Ok(())
+}
+
+fn limit_hint(outcome: &CallOutcome, limits: &Limits) -> Option<String> {
+    let CallEnding::LimitHit(kind, _) = &outcome.ending else { return None };
+    Some(match kind {
+        LimitKind::Wall => format!("raise the limit with `--limit wall_ms={}`", limits.wall.as_millis() * 2),
+        LimitKind::Memory => format!("raise the limit with `--limit memory_mb={}`", (limits.memory_bytes >> 20) * 2),
+        LimitKind::Output => {
+            "raise the limit with `--limit max_stdout_bytes=N`, `max_stderr_bytes` or `max_result_bytes`".into()
+        }
+    })
+}
+
+impl From<EncodingFlag> for Encoding {
+    fn from(flag: EncodingFlag) -> Self {
+        match flag {
+            EncodingFlag::Strict => Self::Strict,
+            EncodingFlag::Tagged => Self::Tagged,
+        }
+    }
+}

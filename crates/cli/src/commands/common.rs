@@ -1,0 +1,173 @@
+//! What several commands share: opening the sandbox, naming sets, flags of models, and failures that name a file.
+
+use std::future::Future;
+use std::io::{self, Write};
+use std::num::NonZero;
+use std::path::Path;
+
+use clap::Args;
+use clap::builder::{RangedU64ValueParser, TypedValueParser};
+use greensand_app::{Environment, Overrides, Sandbox, open_sandbox_with};
+use greensand_types::{HostFault, Language};
+
+use crate::failure::{Failure, FailureKind};
+use crate::progress::ImageBar;
+use crate::terminal::Terminal;
+use crate::text;
+
+/// Flags that choose the models and the settings of a run.
+#[derive(Debug, Args)]
+pub(super) struct ModelFlags {
+    /// The model of both roles; a project with a script then asks an endpoint instead
+    #[arg(long, value_name = "M")]
+    model: Option<String>,
+
+    /// The backend of both roles: openai_compatible, scripted or replay
+    #[arg(long, value_name = "B")]
+    backend: Option<String>,
+
+    /// The endpoint of both roles
+    #[arg(long, value_name = "U")]
+    base_url: Option<String>,
+
+    /// How many tasks are solved at once
+    #[arg(long, short, value_name = "N")]
+    jobs: Option<usize>,
+
+    /// The seed of the run
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+}
+
+impl ModelFlags {
+    /// Returns what the flags say about settings, with assignments that the command takes beside them.
+    pub(super) fn overrides(&self, assignments: &[String]) -> Result<Overrides, Failure> {
+        let mut overrides = Overrides::new();
+        // First, so that a flag of its own wins over the same setting by assignment.
+        for assignment in assignments {
+            overrides.set(assignment)?;
+        }
+        if let Some(model) = &self.model {
+            overrides.model(model);
+        }
+        if let Some(backend) = &self.backend {
+            overrides.backend(backend);
+        }
+        if let Some(base_url) = &self.base_url {
+            overrides.base_url(base_url);
+        }
+        if let Some(jobs) = self.jobs {
+            overrides.flag("--jobs", "training.jobs", jobs.to_string());
+        }
+        if let Some(seed) = self.seed {
+            overrides.flag("--seed", "training.seed", seed.to_string());
+        }
+        Ok(overrides)
+    }
+}
+
+/// Accepts a number of calls at once.
+pub(super) fn jobs() -> impl TypedValueParser<Value = usize> {
+    RangedU64ValueParser::<usize>::new().range(1..=1024)
+}
+
+/// Returns how many calls this machine runs at once.
+pub(super) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Reads the environment of this process.
+pub(super) fn environment() -> Result<Environment, Failure> {
+    Environment::current().map_err(|error| Failure::asked(format!("the current folder cannot be read: {error}")))
+}
+
+/// Opens the sandbox with so many workers.
+pub(super) fn open_sandbox(workers: usize) -> Result<Sandbox, Failure> {
+    Ok(open_sandbox_with(&environment()?, workers)?)
+}
+
+/// Runs a future to its end on this thread.
+pub(super) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::bug(format!("cannot start the event loop: {error}")))?;
+    Ok(runtime.block_on(future))
+}
+
+/// Runs a future to its end, with what it spawns on every core.
+pub(super) fn block_on_all<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores())
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::bug(format!("cannot start the event loop: {error}")))?;
+    Ok(runtime.block_on(future))
+}
+
+/// Makes or maps the image of a language, with a progress bar where it takes long.
+pub(super) fn prepare_image(sandbox: &Sandbox, language: &Language, terminal: &Terminal) -> Result<(), Failure> {
+    let bar = ImageBar::new(language, terminal);
+    sandbox.prepare_image(language, &|progress| bar.show(progress))?;
+    Ok(())
+}
+
+/// Finds the language of a source file: by flag, or by the ending of its name.
+pub(super) fn language_of(path: &Path, flag: Option<&str>, sandbox: &Sandbox) -> Result<Language, Failure> {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let found = sandbox.languages().find(|guest| match flag {
+        Some(name) => guest.name == name || guest.aliases.contains(&name),
+        None => extension.is_some_and(|extension| guest.extensions.contains(&extension)),
+    });
+    let names: Vec<_> = sandbox.languages().map(|guest| format!("`{}`", guest.name)).collect();
+    let names = names.join(", ");
+    match (found, flag) {
+        (Some(guest), _) => guest.name.parse().map_err(|error| Failure::bug(format!("{error}"))),
+        (None, Some(name)) => {
+            Err(Failure::asked(format!("no guest language is called `{name}`")).hint(format!("there are: {names}")))
+        }
+        (None, None) => Err(Failure::asked(format!("the ending of `{}` does not say its language", path.display()))
+            .hint(format!("name it with `--language L`; there are: {names}"))),
+    }
+}
+
+/// The failure of a file that a person named.
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::NotFound => Failure::asked(format!("there is no file `{}`", path.display())),
+        _ => Failure::asked(format!("cannot read `{}`: {error}", path.display())),
+    }
+}
+
+/// The failure of a call that met a fault of the host.
+pub(super) fn host_failure(fault: &HostFault) -> Failure {
+    Failure::of(FailureKind::Bug, fault)
+        .hint("`greensand doctor` checks this machine; if it finds nothing, report this")
+}
+
+/// Writes JSON as one line of results; to a person, without what could act on the terminal.
+pub(super) fn write_json_line(json: &str, terminal: &Terminal) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let json = if terminal.is_out_terminal() { text::json(json) } else { json.into() };
+    out.write_all(json.as_bytes())?;
+    out.write_all(b"\n")?;
+    Ok(out.flush()?)
+}
+
+/// Writes text of results.
+pub(super) fn write_text(text: &str, terminal: &Terminal) -> Result<(), Failure> {
+    let mut out = terminal.out();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// Writes a value as indented JSON.
+pub(super) fn write_json(value: &impl serde::Serialize, terminal: &Terminal) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(value).map_err(|error| Failure::bug(error.to_string()))?;
+    write_json_line(&json, terminal)
+}
+
+/// Returns a path for a message.
+pub(super) fn shown(path: &Path) -> String {
+    text::line(&path.display().to_string()).into_owned()
+}

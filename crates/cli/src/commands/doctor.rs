@@ -1,0 +1,116 @@
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use greensand_app::doctor::{
+    Finding, Grade, ModelRequests, examine_images, examine_machine, examine_project, failed_finding,
+};
+use greensand_app::{cache_dir, open_sandbox_with};
+use serde::Serialize;
+
+use super::common;
+use crate::failure::{Ending, Failure};
+use crate::terminal::{BAD, BOLD, DIM, GOOD, Terminal, WARN};
+use crate::text;
+
+/// Check this machine, the cache, and the models of a project; say what mends what fails.
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Arguments {
+    /// A project, whose models are asked for one short reply
+    #[arg(value_name = "PROJECT")]
+    project: Option<PathBuf>,
+
+    /// Asks no model for a reply
+    #[arg(long)]
+    offline: bool,
+
+    /// Prints the findings as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const HELP: &str = "\
+The exit code is 1 when something that is needed does not work.
+
+Examples:
+  greensand doctor
+  greensand doctor my-agent
+  greensand doctor my-agent --offline --json";
+
+/// A finding, as it is written.
+#[derive(Serialize)]
+struct FindingLine<'a> {
+    name: &'a str,
+    grade: &'static str,
+    detail: &'a str,
+    remedy: Option<&'a str>,
+}
+
+pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
+    let findings = findings(arguments)?;
+    if arguments.json {
+        let lines: Vec<_> = findings.iter().map(FindingLine::of).collect();
+        common::write_json(&lines, terminal)?;
+    } else {
+        write(&findings, terminal)?;
+    }
+    let has_failed = findings.iter().any(|finding| finding.grade == Grade::Failed);
+    Ok(if has_failed { Ending::No } else { Ending::Done })
+}
+
+fn findings(arguments: &Arguments) -> Result<Vec<Finding>, Failure> {
+    let environment = common::environment()?;
+    let cache_dir = cache_dir(&environment).map_err(|error| Failure::asked(error.to_string()))?;
+    let mut findings = examine_machine(&cache_dir);
+    // Opening the sandbox makes the cache folder, so that it comes after looking at it.
+    let sandbox = match open_sandbox_with(&environment, 1) {
+        Ok(sandbox) => sandbox,
+        Err(error) => {
+            findings.push(failed_finding("sandbox", &error));
+            return Ok(findings);
+        }
+    };
+    findings.extend(examine_images(&sandbox));
+    if let Some(project) = &arguments.project {
+        let requests = if arguments.offline { ModelRequests::Denied } else { ModelRequests::Allowed };
+        let examined = examine_project(project, &sandbox, requests, &environment);
+        findings.extend(common::block_on(examined)?);
+    }
+    Ok(findings)
+}
+
+fn write(findings: &[Finding], terminal: &Terminal) -> Result<(), Failure> {
+    let mut out = terminal.out();
+    let width = findings.iter().map(|finding| finding.name.chars().count()).max().unwrap_or(0);
+    for finding in findings {
+        let style = match finding.grade {
+            Grade::Good => GOOD,
+            Grade::Note => DIM,
+            Grade::Warning => WARN,
+            Grade::Failed => BAD,
+        };
+        let name = text::line(&finding.name);
+        writeln!(
+            out,
+            "{style}{:<7}{style:#}  {name:<width$}  {}",
+            finding.grade.as_str(),
+            text::line(&finding.detail)
+        )?;
+        if let Some(remedy) = &finding.remedy {
+            writeln!(out, "{:<9}{:<width$}  {BOLD}mend it{BOLD:#}: {}", "", "", text::line(remedy))?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+impl<'a> FindingLine<'a> {
+    fn of(finding: &'a Finding) -> Self {
+        Self {
+            name: &finding.name,
+            grade: finding.grade.as_str(),
+            detail: &finding.detail,
+            remedy: finding.remedy.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use greensand_app::{
+    Equipment, Interrupt, Project, RunEnding, Sandbox, TrainReport, open_project, open_sandbox, prepare, train,
+};
+
+use super::common::{self, ModelFlags};
+use crate::failure::{Ending, Failure};
+use crate::interrupt;
+use crate::progress::Progress;
+use crate::terminal::{DIM, Terminal};
+use crate::text;
+
+/// Train the functions of a project's agent.
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Arguments {
+    /// The project folder, or its project file
+    #[arg(value_name = "PROJECT")]
+    project: PathBuf,
+
+    #[command(flatten)]
+    flags: ModelFlags,
+
+    /// The most epochs
+    #[arg(long, value_name = "N")]
+    epochs: Option<u32>,
+
+    /// How many epochs in a row may bring nothing before the training stops
+    #[arg(long, value_name = "N")]
+    patience: Option<u32>,
+
+    /// Where run folders are made
+    #[arg(long, value_name = "DIR")]
+    runs: Option<PathBuf>,
+
+    /// Sets any setting of the project file, such as training.patience=2; may be given again
+    #[arg(long = "set", visible_alias = "setting", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+
+    /// Prints the final report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const HELP: &str = "\
+Ctrl-C stops: the run folder keeps what there is, and `greensand show` reads it. A second Ctrl-C stops at once.
+The exit code is 0 when the training ended by its own rules, 1 when it was stopped, 3 when the model fails.
+
+Examples:
+  greensand train examples/quickstart
+  greensand train my-agent --model gpt-4.1-mini --jobs 16
+  greensand train my-agent --model qwen3 --base-url http://localhost:11434/v1
+  greensand train my-agent --epochs 5 --set limits.wall_ms=500 --json > report.json";
+
+pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
+    let environment = common::environment()?;
+    let mut overrides = arguments.flags.overrides(&arguments.settings)?;
+    if let Some(epochs) = arguments.epochs {
+        overrides.flag("--epochs", "training.epochs", epochs.to_string());
+    }
+    if let Some(patience) = arguments.patience {
+        overrides.flag("--patience", "training.patience", patience.to_string());
+    }
+    if let Some(runs) = &arguments.runs {
+        overrides.flag("--runs", "project.runs", runs.to_string_lossy());
+    }
+    let mut project = open_project(&arguments.project, &overrides, &environment)?;
+    project.command = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let sandbox = open_sandbox(&environment)?;
+    let equipment = Equipment::open(&project, Arc::new(sandbox.clone()), &environment)?;
+    let interrupt = interrupt::on_signals(*terminal)?;
+
+    let progress = Progress::new(terminal);
+    let report = work(&project, &sandbox, &equipment, &progress, &interrupt);
+    progress.finish();
+    let report = report?;
+    if arguments.json {
+        common::write_json(&report.report, terminal)?;
+    } else {
+        common::write_text(&text::block(&report.report.to_text()), terminal)?;
+    }
+    tell_next(&report, terminal);
+    match report.ending {
+        RunEnding::Finished => Ok(Ending::Done),
+        RunEnding::Interrupted => Ok(Ending::No),
+        RunEnding::TooMuchMissing => {
+            let reason = report.report.stop.map_or_else(|| "too many tasks have no score".into(), |stop| stop.reason);
+            Err(Failure::model(reason).hint("see to the first cause in the report, then train again"))
+        }
+    }
+}
+
+fn work(
+    project: &Project,
+    sandbox: &Sandbox,
+    equipment: &Equipment,
+    progress: &Progress,
+    interrupt: &Interrupt,
+) -> Result<TrainReport, Failure> {
+    prepare(sandbox, &project.settings, progress)?;
+    Ok(common::block_on_all(train(project, equipment, progress, interrupt))??)
+}
+
+fn tell_next(report: &TrainReport, terminal: &Terminal) {
+    let run = common::shown(report.folder.path());
+    terminal.say(format_args!("\n{DIM}the run is in {run}{DIM:#}"));
+    if let Some(function) = report.report.functions.first() {
+        let name = text::line(&function.name);
+        terminal.say(format_args!("{DIM}try: greensand show {run} --sources{DIM:#}"));
+        terminal.say(format_args!("{DIM}     greensand call {run} {name} --args JSON{DIM:#}"));
+    }
+}

@@ -1,0 +1,312 @@
+//! The one place where an error of any crate becomes what a person reads, and an exit code.
+//!
+//! A [`Failure`] is a kind (which decides the code), a message, the causes below it and a hint that says what to do.
+//! Commands return it with `?`; the conversions below know each error of `greensand-app`.
+//!
+//! | code | kind |
+//! |---|---|
+//! | 0 | done; also when the reader of our output went away |
+//! | 1 | it ran, and the answer is no: a call failed, a check failed, a run was interrupted, the disk is full |
+//! | 2 | asked wrongly: flags, files, settings, tasks |
+//! | 3 | the model backend: unreachable, refused, no such model |
+//! | 4 | the budget is spent |
+//! | 70 | our bug |
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use greensand_app::batch::BatchError;
+use greensand_app::store::StoreError;
+use greensand_app::{
+    EquipmentError, EvaluateError, ImageError, InitError, ProjectError, SandboxError, SetError, SettingsError,
+    SolveError, TrainError, TrainErrorKind,
+};
+
+use crate::terminal::{BAD, BOLD, Terminal};
+use crate::text;
+
+/// How a command ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Everything was done.
+    Done,
+    /// It ran, and the answer is no.
+    No,
+}
+
+/// What a failure is about; it decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FailureKind {
+    /// It ran, and the answer is no.
+    No,
+    /// It was asked wrongly.
+    Asked,
+    /// The model backend failed.
+    Model,
+    /// We have a bug.
+    Bug,
+    /// Whoever read our output went away: no failure, and nothing to say.
+    Closed,
+}
+
+/// A command that could not do what was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: FailureKind,
+    message: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure that the person at the terminal can mend by asking otherwise.
+    pub(crate) fn asked(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Asked, message)
+    }
+
+    /// The command ran, and could not be completed.
+    pub(crate) fn no(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::No, message)
+    }
+
+    /// The model backend failed.
+    pub(crate) fn model(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Model, message)
+    }
+
+    /// A bug of ours.
+    pub(crate) fn bug(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Bug, message)
+            .hint("this is a bug of greensand: please report it with the command and this message")
+    }
+
+    /// An error with its causes.
+    pub(crate) fn of(kind: FailureKind, error: &dyn Error) -> Self {
+        let mut failure = Self::new(kind, error.to_string());
+        let mut source = error.source();
+        while let Some(cause) = source {
+            // Errors that only wrap another one repeat its words, and some quote it at their end.
+            let said = failure.causes.last().unwrap_or(&failure.message);
+            let cause_text = cause.to_string();
+            if !said.ends_with(&cause_text) {
+                failure.causes.push(cause_text);
+            }
+            source = cause.source();
+        }
+        failure
+    }
+
+    /// Says what to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says what to do about it, if something can be done.
+    pub(crate) fn hint_if(self, hint: Option<String>) -> Self {
+        Self { hint: hint.or(self.hint), ..self }
+    }
+
+    /// Tells the person at the terminal, and returns the exit code.
+    pub(crate) fn report(&self, terminal: &Terminal) -> ExitCode {
+        if self.kind != FailureKind::Closed {
+            // Nobody is left to tell when standard error is closed, too.
+            let _ = self.write(&mut terminal.err());
+        }
+        ExitCode::from(self.kind.exit_code())
+    }
+
+    fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), causes: Vec::new(), hint: None }
+    }
+
+    fn write(&self, output: &mut impl Write) -> io::Result<()> {
+        writeln!(output, "{BAD}error{BAD:#}: {}", text::block(&self.message))?;
+        for cause in &self.causes {
+            writeln!(output, "  cause: {}", text::block(cause))?;
+        }
+        if let Some(hint) = &self.hint {
+            writeln!(output, "  {BOLD}hint{BOLD:#}: {}", text::block(hint))?;
+        }
+        output.flush()
+    }
+}
+
+impl FailureKind {
+    fn exit_code(self) -> u8 {
+        match self {
+            Self::Closed => 0,
+            Self::No => 1,
+            Self::Asked => 2,
+            Self::Model => 3,
+            Self::Bug => 70,
+        }
+    }
+}
+
+/// Errors of our own output streams; errors of files are wrapped by whoever names the file.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::new(FailureKind::Closed, ""),
+            io::ErrorKind::StorageFull => Self::no(format!("cannot write the output: {error}"))
+                .hint("make room on the disk that the output goes to, and run it again"),
+            _ => Self::no(format!("cannot write the output: {error}")),
+        }
+    }
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        Self::of(FailureKind::Asked, &error).hint_if(error.hint())
+    }
+}
+
+impl From<ProjectError> for Failure {
+    fn from(error: ProjectError) -> Self {
+        Self::of(FailureKind::Asked, &error).hint_if(error.hint())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::of(kind_of_store(&error), &error).hint_if(error.hint())
+    }
+}
+
+fn kind_of_store(error: &StoreError) -> FailureKind {
+    match error {
+        StoreError::Write { .. } => FailureKind::No,
+        StoreError::Read { .. }
+        | StoreError::NoRun { .. }
+        | StoreError::Damaged { .. }
+        | StoreError::NewerFormat { .. }
+        | StoreError::NoSet { .. }
+        | StoreError::AmbiguousSet { .. }
+        | StoreError::Changed { .. }
+        | StoreError::InUse { .. } => FailureKind::Asked,
+    }
+}
+
+impl From<EquipmentError> for Failure {
+    fn from(error: EquipmentError) -> Self {
+        Self::of(FailureKind::Asked, &error).hint_if(error.hint())
+    }
+}
+
+impl From<InitError> for Failure {
+    fn from(error: InitError) -> Self {
+        let kind = match &error {
+            InitError::Exists { .. } => FailureKind::Asked,
+            InitError::Write { .. } => FailureKind::No,
+        };
+        Self::of(kind, &error).hint_if(error.hint())
+    }
+}
+
+impl From<SetError> for Failure {
+    fn from(error: SetError) -> Self {
+        Self::of(kind_of_set(&error), &error).hint_if(error.hint())
+    }
+}
+
+impl From<EvaluateError> for Failure {
+    fn from(error: EvaluateError) -> Self {
+        Self::of(kind_of_evaluation(&error), &error).hint_if(error.hint())
+    }
+}
+
+impl From<TrainError> for Failure {
+    fn from(error: TrainError) -> Self {
+        let kind = match &error.kind {
+            TrainErrorKind::Initial(error) => kind_of_set(error),
+            TrainErrorKind::Store(error) => kind_of_store(error),
+            TrainErrorKind::Evaluate(error) => kind_of_evaluation(error),
+            TrainErrorKind::Optimizer(_) => FailureKind::Model,
+            TrainErrorKind::Host(_) | TrainErrorKind::OutOfOrder(_) => FailureKind::Bug,
+        };
+        let shown = error.run().map(|run| format!("`greensand show {}` shows the run until then", run.display()));
+        let hints: Vec<_> = error.hint().into_iter().chain(shown).collect();
+        Self::of(kind, &error).hint_if((!hints.is_empty()).then(|| hints.join("; ")))
+    }
+}
+
+fn kind_of_set(error: &SetError) -> FailureKind {
+    match error {
+        SetError::Store(error) => kind_of_store(error),
+        SetError::Refused { .. } | SetError::Changed { .. } => FailureKind::Asked,
+        SetError::Host { .. } => FailureKind::Bug,
+    }
+}
+
+fn kind_of_evaluation(error: &EvaluateError) -> FailureKind {
+    match error {
+        EvaluateError::NoTasks(_) => FailureKind::Asked,
+        EvaluateError::Interrupted => FailureKind::No,
+        EvaluateError::Model(SolveError::Runtime { .. }) => FailureKind::Bug,
+        EvaluateError::Model(SolveError::Model { .. }) | EvaluateError::TooMuchMissing(_) => FailureKind::Model,
+        EvaluateError::Store(error) => kind_of_store(error),
+    }
+}
+
+impl From<SandboxError> for Failure {
+    fn from(error: SandboxError) -> Self {
+        let kind = match &error {
+            SandboxError::NoCacheDir(_) => FailureKind::Asked,
+            SandboxError::Open(_) => FailureKind::No,
+        };
+        Self::of(kind, &error).hint("`greensand doctor` says what is wrong, and what mends it")
+    }
+}
+
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
+        match &error {
+            ImageError::UnknownLanguage { .. } => Self::of(FailureKind::Asked, &error),
+            ImageError::Contract { .. } | ImageError::Stage { .. } => Self::of(FailureKind::No, &error)
+                .hint("`greensand doctor` says what is wrong with this machine; if it finds nothing, report this"),
+        }
+    }
+}
+
+impl From<BatchError> for Failure {
+    fn from(error: BatchError) -> Self {
+        match error {
+            BatchError::Write(source) => source.into(),
+            BatchError::Read { .. } => Self::of(FailureKind::No, &error).hint("every line before it was answered"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(failure: &Failure, expected: &str) {
+        let mut written = anstream::StripStream::new(Vec::new());
+        failure.write(&mut written).unwrap();
+        assert_eq!(String::from_utf8(written.into_inner()).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_failure_says_what_why_and_what_to_do() {
+        let fault = greensand_types::HostFault::caused_by("cannot map the image", io::Error::other("no memory"));
+        check(
+            &Failure::of(FailureKind::Bug, &fault).hint("run `greensand doctor`"),
+            "error: cannot map the image\n  cause: no memory\n  hint: run `greensand doctor`\n",
+        );
+    }
+
+    #[test]
+    fn words_of_others_cannot_act_on_the_terminal() {
+        check(&Failure::asked("no file `\u{1b}[2J`"), "error: no file `\\u{1b}[2J`\n");
+    }
+
+    #[test]
+    fn a_reader_who_went_away_is_no_failure() {
+        let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!(failure.kind, FailureKind::Closed);
+        assert_eq!(failure.kind.exit_code(), 0);
+    }
+}
