@@ -26,6 +26,15 @@ pub struct FunctionDraft {
     pub examples: Vec<Example>,
 }
 
+impl FunctionDraft {
+    /// Returns the identity of the whole definition: signature, language, source, packages and examples.
+    ///
+    /// It says that two drafts are the same, not that either is any good.
+    pub fn content_id(&self) -> ContentId {
+        content_id(self)
+    }
+}
+
 /// A draft that has passed admission.
 ///
 /// Invariant: built by admission only (`greensand-optimizer`, module `admission`), which a test of the
