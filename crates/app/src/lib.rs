@@ -1,3 +1,50 @@
-//! placeholder
+//! The application: settings, projects, the run folder, and the wiring that turns them into training and evaluation.
+//!
+//! [`open_project`] reads a project; [`Equipment::open`](Equipment) opens the models, the scorer and the limits that it
+//! names; [`train`] and [`evaluate`] do the work, tell an [`Observer`] about it, and stop at an [`Interrupt`]. What a
+//! run leaves is in [`store`]: a folder with a manifest, a journal, readable function sets, and a report.
+//!
+//! This crate alone reads the environment and chooses paths. It decides nothing about tasks, functions or scores:
+//! `greensand-agent` solves, `greensand-optimizer` proposes and judges, `greensand-sandbox` runs. It prints nothing;
+//! faces do.
 
 pub mod batch;
+mod diff;
+pub mod doctor;
+mod environment;
+mod equipment;
+mod evaluate;
+mod init;
+mod interrupt;
+mod observer;
+mod paths;
+mod prepare;
+pub mod project;
+mod recording;
+mod sets;
+pub mod settings;
+pub mod store;
+mod train;
+
+pub use diff::{Change, FunctionDiff, SetDiff, diff_sets};
+pub use environment::{CACHE_VARIABLE, Environment};
+pub use equipment::{Equipment, EquipmentError};
+pub use evaluate::{EvalReport, EvaluateError, TaskReport, TooMuchMissing, evaluate};
+pub use init::{InitError, write_project};
+pub use interrupt::Interrupt;
+pub use observer::{Event, Observer, Silent, Tally};
+pub use paths::{NoCacheDirError, SandboxError, cache_dir, open_sandbox, open_sandbox_with};
+pub use prepare::prepare;
+pub use project::{Project, ProjectError, Split, open_project};
+pub use sets::{LoadedSet, SetError, SetSource};
+pub use settings::{Overrides, Settings, SettingsError};
+pub use train::{RunEnding, TrainError, TrainErrorKind, TrainReport, train};
+
+// What the faces need of the crates below: they depend on this crate alone, and on the values that flow.
+pub use greensand_agent::{SCORERS, SolveError};
+pub use greensand_llm::{BACKENDS, ModelBackend, ModelError, ModelErrorKind};
+pub use greensand_optimizer::{AdmissionSettings, STRATEGIES};
+pub use greensand_sandbox::{
+    GuestTemplate, ImageError, ImageKeeping, ImageOrigin, ImageProgress, ImageReport, ImageStage, ImageStatus,
+    OpenSandboxError, Sandbox, SandboxSettings,
+};

@@ -1,0 +1,68 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What the process was started with: environment variables and the current folder.
+///
+/// It is read once, at the door; everything below takes it as a value, so that tests need no process of their own.
+#[derive(Clone, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+    current_dir: PathBuf,
+}
+
+/// Variables that begin with the prefix of settings and are none.
+const NO_SETTINGS: &[&str] = &[CACHE_VARIABLE];
+const PREFIX: &str = "GREENSAND_";
+
+/// The variable that names the cache folder.
+pub const CACHE_VARIABLE: &str = "GREENSAND_CACHE";
+
+impl Environment {
+    /// Reads the environment of this process. Variables that are not UTF-8 are left out.
+    ///
+    /// # Errors
+    /// When the current folder no longer exists.
+    pub fn current() -> std::io::Result<Self> {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Ok(Self { variables: std::env::vars_os().filter_map(text).collect(), current_dir: std::env::current_dir()? })
+    }
+
+    /// Makes an environment of its parts.
+    pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>, current_dir: impl Into<PathBuf>) -> Self {
+        let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Self { variables, current_dir: current_dir.into() }
+    }
+
+    /// Returns a variable; one that is empty counts as absent.
+    pub fn get(&self, variable: &str) -> Option<&str> {
+        self.variables.get(variable).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Returns the folder that relative paths on the command line start from.
+    pub fn current_dir(&self) -> &Path {
+        &self.current_dir
+    }
+
+    /// Returns the variables that give settings, in the order of their names.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables
+            .iter()
+            .filter(|(name, value)| {
+                name.starts_with(PREFIX) && !NO_SETTINGS.contains(&name.as_str()) && !value.is_empty()
+            })
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+/// Names only: values may be secrets.
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Environment")
+            .field("variables", &self.variables.keys())
+            .field("current_dir", &self.current_dir)
+            .finish()
+    }
+}

@@ -1,0 +1,272 @@
+//! What a project works with: its two models, its scorer, the runtime, and the plain settings of the crates below.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use greensand_agent::{AgentSettings, FencedBlocks, OpenScorerError, Scorer, open_scorer};
+use greensand_llm::{
+    ApiKey, BackendSettings, ModelBackend, OpenAiSettings, OpenBackendError, ReplaySettings, Role, ScriptedSettings,
+    UnknownBackendError, find_backend, open_backend,
+};
+use greensand_optimizer::{
+    ActionProtocol, AdmissionSettings, MemorisedAnswers, StepSettings, TrainingSettings, UnknownStrategyError,
+    find_strategy,
+};
+use greensand_types::{FunctionRuntime, Language, Limits};
+
+use crate::Environment;
+use crate::project::Project;
+use crate::settings::{ModelSection, Settings};
+use crate::store::{RunFolder, StoreError};
+
+/// What a project works with. Nothing in it knows where its settings came from.
+#[derive(Clone)]
+pub struct Equipment {
+    /// The model that solves tasks.
+    pub assistant: Arc<dyn ModelBackend>,
+    /// The model that changes functions.
+    pub optimizer: Arc<dyn ModelBackend>,
+    /// What runs functions.
+    pub runtime: Arc<dyn FunctionRuntime>,
+    /// What judges answers.
+    pub scorer: Arc<dyn Scorer>,
+    pub(crate) agent: AgentSettings,
+    pub(crate) step: StepSettings,
+    pub(crate) training: TrainingSettings,
+}
+
+/// A project whose settings name what cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum EquipmentError {
+    /// A backend that the program does not have.
+    #[error("setting `{section}.backend`")]
+    UnknownBackend {
+        /// `model` or `optimizer.model`.
+        section: &'static str,
+        /// Which are known.
+        #[source]
+        source: UnknownBackendError,
+    },
+    /// A setting that the backend needs.
+    #[error("setting `{section}.{name}` is missing: backend `{backend}` needs it")]
+    MissingSetting {
+        /// `model` or `optimizer.model`.
+        section: &'static str,
+        /// The setting.
+        name: &'static str,
+        /// The backend.
+        backend: String,
+    },
+    /// A model backend does not open.
+    #[error("open the model of the {role}")]
+    Backend {
+        /// Which of the two.
+        role: Role,
+        /// Why.
+        #[source]
+        source: OpenBackendError,
+    },
+    /// A file that the settings name cannot be read.
+    #[error("read `{}`, which setting `{key}` names", path.display())]
+    File {
+        /// The setting.
+        key: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A run whose replies are to be given again cannot be read.
+    #[error("replay the run that setting `{section}.run` names")]
+    Run {
+        /// `model` or `optimizer.model`.
+        section: &'static str,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// The scorer does not open.
+    #[error("open the scorer, settings `scorer.name` and `scorer.options`")]
+    Scorer(#[from] OpenScorerError),
+    /// There is no such strategy.
+    #[error("setting `training.acceptance`")]
+    Strategy(#[from] UnknownStrategyError),
+    /// There is no guest of that name.
+    #[error("setting `{key}`: there is no guest language `{language}`; known: {known}")]
+    UnknownLanguage {
+        /// The setting.
+        key: &'static str,
+        /// The language.
+        language: Language,
+        /// Those that there are.
+        known: String,
+    },
+}
+
+impl EquipmentError {
+    /// Returns what to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::MissingSetting { section, name: "model", .. } => {
+                Some(format!("pass `--model NAME`, or set `model` under `[{section}]` in the project file"))
+            }
+            Self::MissingSetting { section, name, .. } => {
+                Some(format!("set `{name}` under `[{section}]` in the project file"))
+            }
+            Self::Run { source, .. } => source.hint(),
+            Self::UnknownBackend { .. }
+            | Self::Backend { .. }
+            | Self::File { .. }
+            | Self::Scorer(_)
+            | Self::Strategy(_)
+            | Self::UnknownLanguage { .. } => None,
+        }
+    }
+}
+
+impl Equipment {
+    /// Opens what the settings of a project name. Nothing is sent, and nothing is run.
+    ///
+    /// # Errors
+    /// When a backend, scorer, strategy or language does not exist or misses a setting, or a file cannot be read.
+    pub fn open(
+        project: &Project,
+        runtime: Arc<dyn FunctionRuntime>,
+        environment: &Environment,
+    ) -> Result<Self, EquipmentError> {
+        let settings = &project.settings;
+        let limits = limits(settings, runtime.as_ref())?;
+        Ok(Self {
+            assistant: backend(&settings.assistant, Role::Assistant, environment)?,
+            optimizer: backend(&settings.optimizer, Role::Optimizer, environment)?,
+            scorer: open_scorer(&settings.scorer.name, &settings.scorer.options)?,
+            agent: agent(settings, limits.clone())?,
+            step: step(settings, &limits),
+            training: TrainingSettings {
+                max_epochs: settings.training.epochs,
+                patience: settings.training.patience,
+                acceptance: find_strategy(&settings.training.acceptance)?,
+                max_missing: settings.training.max_missing,
+            },
+            runtime,
+        })
+    }
+
+    /// Returns what admission allows, for functions that come from elsewhere than a step.
+    pub fn admission(&self) -> &AdmissionSettings {
+        &self.step.admission
+    }
+}
+
+/// The bounds of a call in each language that the project uses.
+fn limits(settings: &Settings, runtime: &dyn FunctionRuntime) -> Result<BTreeMap<Language, Limits>, EquipmentError> {
+    let mut limits = BTreeMap::new();
+    let function = Some(&settings.functions.language);
+    for (key, language) in [("functions.language", function), ("agent.code_tool", settings.agent.code_tool.as_ref())] {
+        let Some(language) = language else { continue };
+        let defaults = runtime.default_limits(language).ok_or_else(|| EquipmentError::UnknownLanguage {
+            key,
+            language: language.clone(),
+            known: crate::paths::guests().iter().map(|guest| guest.name).collect::<Vec<_>>().join(", "),
+        })?;
+        limits.insert(language.clone(), settings.limits.for_language(defaults));
+    }
+    Ok(limits)
+}
+
+fn agent(settings: &Settings, limits: BTreeMap<Language, Limits>) -> Result<AgentSettings, EquipmentError> {
+    let defaults = AgentSettings::default();
+    let instructions = match &settings.agent.instructions {
+        Some(path) => read("agent.instructions".into(), path)?,
+        None => defaults.instructions,
+    };
+    let fenced = settings.agent.code_tool.clone().filter(|_| settings.agent.run_fenced_blocks);
+    Ok(AgentSettings {
+        instructions,
+        max_turns: settings.agent.max_turns,
+        max_failed_calls: settings.agent.max_failed_calls,
+        code_tool: settings.agent.code_tool.clone(),
+        fenced_blocks: fenced.map(|language| FencedBlocks {
+            aliases: crate::paths::guest(&language)
+                .map(|guest| guest.aliases.iter().map(|alias| (*alias).to_owned()).collect())
+                .unwrap_or_default(),
+            language,
+        }),
+        limits,
+        encoding: settings.agent.encoding,
+        answer_bounds: defaults.answer_bounds,
+        seed: settings.training.seed,
+        sampling: settings.assistant.sampling,
+    })
+}
+
+fn step(settings: &Settings, limits: &BTreeMap<Language, Limits>) -> StepSettings {
+    let language = settings.functions.language.clone();
+    StepSettings {
+        max_actions_per_step: settings.training.max_actions_per_step,
+        max_retries: settings.training.max_retries,
+        prompt_token_budget: usize::try_from(settings.training.prompt_tokens).unwrap_or(usize::MAX),
+        protocol: if settings.optimizer_uses_tools { ActionProtocol::Tools } else { ActionProtocol::Text },
+        sampling: settings.optimizer.sampling,
+        admission: AdmissionSettings {
+            allowed_packages: settings.functions.packages.clone(),
+            // A learned function must not take the place of the tool that runs code.
+            reserved_names: settings.agent.code_tool.iter().map(|language| format!("run_{language}")).collect(),
+            memorised: match settings.functions.refuses_memorised {
+                true => MemorisedAnswers::Refuse,
+                false => MemorisedAnswers::Warn,
+            },
+            limits: limits.get(&language).copied(),
+            seed: settings.training.seed,
+            ..AdmissionSettings::new(language)
+        },
+    }
+}
+
+fn backend(
+    section: &ModelSection,
+    role: Role,
+    environment: &Environment,
+) -> Result<Arc<dyn ModelBackend>, EquipmentError> {
+    let name = match role {
+        Role::Assistant => "model",
+        Role::Optimizer => "optimizer.model",
+    };
+    let missing =
+        |setting| EquipmentError::MissingSetting { section: name, name: setting, backend: section.backend.clone() };
+    let entry =
+        find_backend(&section.backend).map_err(|source| EquipmentError::UnknownBackend { section: name, source })?;
+    let settings = match entry.name {
+        "scripted" => {
+            let path = section.script.as_ref().ok_or_else(|| missing("script"))?;
+            let script = read(format!("{name}.script"), path)?;
+            let origin = path.display().to_string();
+            BackendSettings::Scripted(ScriptedSettings { script, origin, latency: section.latency })
+        }
+        "replay" => {
+            let path = section.run.as_ref().ok_or_else(|| missing("run"))?;
+            let records = RunFolder::open(path).and_then(|run| run.replies(role));
+            let records = records.map_err(|source| EquipmentError::Run { section: name, source })?;
+            BackendSettings::Replay(ReplaySettings { records, origin: path.display().to_string() })
+        }
+        _ => BackendSettings::OpenAiCompatible(OpenAiSettings {
+            api_key: environment.get(&section.api_key_env).and_then(ApiKey::new),
+            api_key_env: section.api_key_env.clone(),
+            request_timeout: section.request_timeout,
+            connect_timeout: section.connect_timeout,
+            deadline: section.deadline,
+            max_retries: section.max_retries,
+            token_limit_field: section.token_limit_field,
+            max_reply_bytes: usize::try_from(section.max_reply_bytes).unwrap_or(usize::MAX),
+            proxy: section.proxy.clone(),
+            ..OpenAiSettings::new(&section.base_url, section.model.as_ref().ok_or_else(|| missing("model"))?)
+        }),
+    };
+    open_backend(settings).map_err(|source| EquipmentError::Backend { role, source })
+}
+
+fn read(key: String, path: &std::path::Path) -> Result<String, EquipmentError> {
+    std::fs::read_to_string(path).map_err(|source| EquipmentError::File { key, path: path.to_owned(), source })
+}

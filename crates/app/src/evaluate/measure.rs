@@ -1,0 +1,314 @@
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream;
+use greensand_agent::{SolveError, SolveInputs, solve};
+use greensand_llm::{ModelBackend, ModelErrorKind};
+use greensand_types::{ConversationRecord, FunctionSet, Registration, Task};
+
+use crate::project::Split;
+use crate::store::{ConversationRecordLine, EvaluationRecord, JournalEvent, MissingRecord, RunWriter, StoreError};
+use crate::{Equipment, Event, Interrupt, Observer, Tally};
+
+/// What is to be measured, and with what.
+pub(crate) struct Job<'a> {
+    pub(crate) equipment: &'a Equipment,
+    /// The assistant's model; the equipment's own, or one that records.
+    pub(crate) assistant: &'a dyn ModelBackend,
+    pub(crate) set: &'a Arc<FunctionSet>,
+    pub(crate) tasks: &'a [Arc<Task>],
+    pub(crate) split: Split,
+    pub(crate) epoch: u32,
+    pub(crate) jobs: usize,
+    pub(crate) run: Option<&'a RunWriter>,
+    pub(crate) observer: &'a dyn Observer,
+    pub(crate) interrupt: &'a Interrupt,
+}
+
+/// What came out, task by task, in their order.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    /// What became of each task; nothing for one that was not reached.
+    pub(crate) results: Vec<Option<TaskResult>>,
+    pub(crate) tally: Tally,
+}
+
+/// A record, or why there is none.
+pub(crate) type TaskResult = Result<ConversationRecord, String>;
+
+impl Measured {
+    /// Returns the score of each task, nothing for a missing one.
+    pub(crate) fn scores(&self) -> Vec<Option<f64>> {
+        self.results.iter().map(|result| Some(result.as_ref()?.as_ref().ok()?.verdict.score)).collect()
+    }
+
+    /// Returns the mean of the scores that there are. Summed in the order of the tasks, so that the order of completion
+    /// cannot show in the last digit.
+    pub(crate) fn mean(&self) -> Option<f64> {
+        let scores: Vec<f64> = self.scores().into_iter().flatten().collect();
+        #[expect(clippy::cast_precision_loss, reason = "no task set has 2^53 tasks")]
+        (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64)
+    }
+
+    /// Returns the records in the order of the tasks.
+    pub(crate) fn into_records(self) -> Vec<ConversationRecord> {
+        self.results.into_iter().flatten().filter_map(Result::ok).collect()
+    }
+}
+
+/// An evaluation that was not brought to its end. What was done until then is in `partial`, and in the journal.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    /// The split has no tasks.
+    #[error("the project has no tasks in split {0}")]
+    NoTasks(Split),
+    /// Somebody asked for the stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// The model fails for every task alike.
+    #[error(transparent)]
+    Model(SolveError),
+    /// Too many tasks have no score.
+    #[error(transparent)]
+    TooMuchMissing(#[from] TooMuchMissing),
+    /// The journal cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl EvaluateError {
+    /// Returns what to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoTasks(split) => {
+                Some(format!("name its files under `[tasks]` in the project file: `{split} = \"...\"`"))
+            }
+            Self::Model(SolveError::Model { source, .. }) => source.hint().map(str::to_owned),
+            Self::Store(error) => error.hint(),
+            Self::TooMuchMissing(_) => {
+                Some("see to the first cause; `training.max_missing` is the share that may be missing".into())
+            }
+            Self::Interrupted | Self::Model(SolveError::Runtime { .. }) => None,
+        }
+    }
+}
+
+/// Too many tasks have no score to say anything.
+#[derive(Debug, thiserror::Error)]
+#[error("{missing} of {tasks} tasks of {split} could not be worked on; the first: {first}")]
+pub struct TooMuchMissing {
+    /// The split.
+    pub split: Split,
+    /// How many have no score so far.
+    pub missing: usize,
+    /// Of how many.
+    pub tasks: usize,
+    /// Why the first of them has none.
+    pub first: String,
+}
+
+/// Measures a set.
+///
+/// # Errors
+/// With what was measured until then, when the work was interrupted or could not go on.
+pub(crate) async fn measure(job: Job<'_>) -> Result<Measured, (EvaluateError, Measured)> {
+    let mut bench = Bench::new(&job);
+    let ending = bench.work().await;
+    // Results that waited for an earlier task are kept, too, when that task will never be done.
+    let flushed = bench.flush_rest();
+    match ending.and(flushed).and_then(|()| bench.finish()) {
+        Ok(()) => Ok(bench.measured),
+        Err(error) => Err((error, bench.measured)),
+    }
+}
+
+struct Bench<'a> {
+    job: &'a Job<'a>,
+    measured: Measured,
+    /// How many results, from the first, are in the journal.
+    journalled: usize,
+    most_missing: usize,
+}
+
+impl<'a> Bench<'a> {
+    fn new(job: &'a Job<'a>) -> Self {
+        let total = job.tasks.len();
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share from 0 to 1 of a number of tasks"
+        )]
+        let most_missing = (job.equipment.training.max_missing * total as f64).floor() as usize;
+        let measured =
+            Measured { results: (0..total).map(|_| None).collect(), tally: Tally { total, ..Tally::default() } };
+        Self { job, measured, journalled: 0, most_missing }
+    }
+
+    async fn work(&mut self) -> Result<(), EvaluateError> {
+        let job = self.job;
+        if job.tasks.is_empty() {
+            return Err(EvaluateError::NoTasks(job.split));
+        }
+        self.begin()?;
+        let registration = Registration::of(Arc::clone(job.set));
+        let registration = &registration;
+        let mut solved = stream::iter(job.tasks.iter().enumerate())
+            .map(|(index, task)| async move { (index, solve(inputs(job, registration, task)).await) })
+            .buffer_unordered(job.jobs.max(1));
+        loop {
+            // Interrupts first: with a fast backend there is always a result.
+            let next = tokio::select! {
+                biased;
+                () = job.interrupt.raised() => return Err(EvaluateError::Interrupted),
+                next = solved.next() => next,
+            };
+            let Some((index, result)) = next else { return Ok(()) };
+            self.keep(index, result)?;
+        }
+    }
+
+    fn keep(&mut self, index: usize, result: Result<ConversationRecord, SolveError>) -> Result<(), EvaluateError> {
+        let tally = &mut self.measured.tally;
+        tally.done += 1;
+        match result {
+            Ok(record) => {
+                tally.solved += usize::from(record.verdict.is_satisfied);
+                tally.calls += record.calls.len();
+                tally.score_sum += record.verdict.score;
+                self.measured.results[index] = Some(Ok(record));
+            }
+            Err(error) => {
+                tally.missing += 1;
+                self.measured.results[index] = Some(Err(with_causes(&error)));
+                if let Some(error) = self.job.run.and_then(RunWriter::take_failure) {
+                    return Err(error.into());
+                }
+                if concerns_every_task(&error) {
+                    return Err(EvaluateError::Model(error));
+                }
+                self.check_missing()?;
+            }
+        }
+        self.job.observer.event(Event::TaskDone { split: self.job.split, tally: self.measured.tally });
+        self.flush_prefix()
+    }
+
+    fn check_missing(&self) -> Result<(), EvaluateError> {
+        let Tally { missing, total: tasks, .. } = self.measured.tally;
+        if missing <= self.most_missing {
+            return Ok(());
+        }
+        let first = self.measured.results.iter().flatten().find_map(|result| result.as_ref().err());
+        let first = first.cloned().unwrap_or_default();
+        Err(TooMuchMissing { split: self.job.split, missing, tasks, first }.into())
+    }
+
+    fn begin(&self) -> Result<(), EvaluateError> {
+        let Job { epoch, split, set, tasks, .. } = self.job;
+        self.job.observer.event(Event::EvaluationStarted {
+            epoch: *epoch,
+            split: *split,
+            set: set.id(),
+            tasks: tasks.len(),
+        });
+        self.append(|| JournalEvent::EvaluationStarted(self.record()))
+    }
+
+    fn finish(&self) -> Result<(), EvaluateError> {
+        let Job { epoch, split, set, .. } = self.job;
+        self.append(|| JournalEvent::EvaluationDone(self.record()))?;
+        let tally = self.measured.tally;
+        self.job.observer.event(Event::EvaluationDone { epoch: *epoch, split: *split, set: set.id(), tally });
+        Ok(())
+    }
+
+    fn record(&self) -> EvaluationRecord {
+        let Tally { total, solved, missing, calls, .. } = self.measured.tally;
+        EvaluationRecord {
+            epoch: self.job.epoch,
+            split: self.job.split.to_string(),
+            set: self.job.set.id().to_string(),
+            tasks: total,
+            solved,
+            missing,
+            calls,
+            score: self.measured.mean(),
+        }
+    }
+
+    /// Writes the results down to which there is no gap.
+    fn flush_prefix(&mut self) -> Result<(), EvaluateError> {
+        while let Some(Some(result)) = self.measured.results.get(self.journalled) {
+            self.append_result(self.journalled, result)?;
+            self.journalled += 1;
+        }
+        Ok(())
+    }
+
+    fn flush_rest(&mut self) -> Result<(), EvaluateError> {
+        for index in self.journalled..self.measured.results.len() {
+            if let Some(result) = &self.measured.results[index] {
+                self.append_result(index, result)?;
+            }
+        }
+        self.journalled = self.measured.results.len();
+        Ok(())
+    }
+
+    fn append_result(&self, index: usize, result: &TaskResult) -> Result<(), EvaluateError> {
+        let Job { epoch, split, set, tasks, .. } = self.job;
+        self.append(|| match result {
+            Ok(record) => {
+                JournalEvent::Conversation(Box::new(ConversationRecordLine::of(*epoch, split.as_str(), record)))
+            }
+            Err(reason) => JournalEvent::Missing(MissingRecord {
+                epoch: *epoch,
+                split: split.to_string(),
+                set: set.id().to_string(),
+                task: tasks[index].id.to_string(),
+                reason: reason.clone(),
+            }),
+        })
+    }
+
+    fn append(&self, event: impl FnOnce() -> JournalEvent) -> Result<(), EvaluateError> {
+        match self.job.run {
+            Some(run) => Ok(run.append(&event())?),
+            None => Ok(()),
+        }
+    }
+}
+
+fn inputs<'a>(job: &'a Job<'a>, registration: &'a Registration, task: &Arc<Task>) -> SolveInputs<'a> {
+    SolveInputs {
+        task: Arc::clone(task),
+        registration,
+        backend: job.assistant,
+        runtime: job.equipment.runtime.as_ref(),
+        scorer: job.equipment.scorer.as_ref(),
+        settings: &job.equipment.agent,
+        epoch: job.epoch,
+    }
+}
+
+fn concerns_every_task(error: &SolveError) -> bool {
+    match error {
+        SolveError::Model { source, .. } => {
+            // A script or a replay without a reply is a mistake in it, not a moment's weakness.
+            source.concerns_every_request() || source.kind() == ModelErrorKind::Exhausted
+        }
+        SolveError::Runtime { .. } => false,
+    }
+}
+
+/// Writes an error with its causes in one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

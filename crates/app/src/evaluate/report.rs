@@ -1,0 +1,124 @@
+use std::sync::Arc;
+
+use greensand_types::{FunctionSet, TokenUsage};
+use serde::Serialize;
+
+use super::{EvaluateError, Job, measure};
+use crate::project::{Project, Split};
+use crate::store::{RunWriter, UsageRecord};
+use crate::{Equipment, Interrupt, Observer, Tally};
+
+/// What an evaluation found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EvalReport {
+    /// The split.
+    pub split: String,
+    /// The function set.
+    pub set: String,
+    /// The mean score of the measured tasks, 0 to 1.
+    pub score: Option<f64>,
+    /// All tasks of the split.
+    pub tasks: usize,
+    /// Those that are solved.
+    pub solved: usize,
+    /// Those without a score, because a request or the host failed.
+    pub missing: usize,
+    /// Function calls.
+    pub calls: usize,
+    /// Whether it was interrupted; then some tasks were not reached.
+    pub interrupted: bool,
+    /// What the replies cost.
+    pub usage: UsageRecord,
+    /// The tasks in their order.
+    pub results: Vec<TaskReport>,
+}
+
+/// What became of one task.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TaskReport {
+    /// Which.
+    pub id: String,
+    /// Its score; none, if it is missing or was not reached.
+    pub score: Option<f64>,
+    /// Whether it counts as solved.
+    pub solved: bool,
+    /// The answer that was found.
+    pub answer: Option<String>,
+    /// Why it has its score, or why it has none.
+    pub feedback: String,
+    /// The functions that were called, in order.
+    pub calls: Vec<String>,
+}
+
+/// Measures a set on a split.
+///
+/// An interrupt is no error: the report then says so and holds what was measured until then.
+///
+/// # Errors
+/// When the split has no tasks, the model fails for every task alike, or too many tasks have no score.
+pub async fn evaluate(
+    project: &Project,
+    equipment: &Equipment,
+    set: &Arc<FunctionSet>,
+    split: Split,
+    observer: &dyn Observer,
+    interrupt: &Interrupt,
+) -> Result<EvalReport, EvaluateError> {
+    let tasks = project.tasks.get(split);
+    let job = Job {
+        equipment,
+        assistant: equipment.assistant.as_ref(),
+        set,
+        tasks,
+        split,
+        epoch: 0,
+        jobs: project.settings.training.jobs,
+        run: None::<&RunWriter>,
+        observer,
+        interrupt,
+    };
+    let (measured, interrupted) = match measure(job).await {
+        Ok(measured) => (measured, false),
+        Err((EvaluateError::Interrupted, measured)) => (measured, true),
+        Err((error, _)) => return Err(error),
+    };
+    let Tally { total, solved, missing, calls, .. } = measured.tally;
+    let mut usage = TokenUsage::default();
+    measured.results.iter().flatten().flatten().for_each(|record| usage += record.usage);
+    let ids = tasks.iter().map(|task| task.id.to_string());
+    Ok(EvalReport {
+        split: split.to_string(),
+        set: set.id().to_string(),
+        score: measured.mean(),
+        tasks: total,
+        solved,
+        missing,
+        calls,
+        interrupted,
+        usage: usage.into(),
+        results: ids.zip(&measured.results).map(|(id, result)| task_report(id, result.as_ref())).collect(),
+    })
+}
+
+fn task_report(id: String, result: Option<&super::measure::TaskResult>) -> TaskReport {
+    let without = |feedback: &str| TaskReport {
+        id: id.clone(),
+        score: None,
+        solved: false,
+        answer: None,
+        feedback: feedback.to_owned(),
+        calls: Vec::new(),
+    };
+    match result {
+        None => without("not reached"),
+        Some(Err(reason)) => without(reason),
+        Some(Ok(record)) => TaskReport {
+            score: Some(record.verdict.score),
+            solved: record.verdict.is_satisfied,
+            answer: record.verdict.answer.clone(),
+            feedback: record.verdict.feedback.clone(),
+            calls: record.calls.iter().map(|call| call.call.name.clone()).collect(),
+            id,
+        },
+    }
+}

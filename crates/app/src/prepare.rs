@@ -1,0 +1,23 @@
+use std::collections::BTreeSet;
+
+use greensand_sandbox::{ImageError, Sandbox};
+use greensand_types::Language;
+
+use crate::settings::Settings;
+use crate::{Event, Observer};
+
+/// Makes or maps the images of the languages that a project uses, so that no task waits for them.
+///
+/// It blocks: the first time on a machine for seconds, later for a moment.
+///
+/// # Errors
+/// When an image cannot be made.
+pub fn prepare(sandbox: &Sandbox, settings: &Settings, observer: &dyn Observer) -> Result<(), ImageError> {
+    let languages: BTreeSet<&Language> =
+        [Some(&settings.functions.language), settings.agent.code_tool.as_ref()].into_iter().flatten().collect();
+    for language in languages {
+        sandbox.prepare_image(language, &|progress| observer.event(Event::PreparingImage { language, progress }))?;
+        observer.event(Event::ImageReady { language });
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+use std::path::{Path, PathBuf};
+
+use super::{TaskSetError, TaskSets};
+use crate::Environment;
+use crate::settings::{Overrides, ProjectSource, Settings, SettingsError, resolve};
+
+/// A project that was read: settings and tasks, checked.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// The project folder.
+    pub root: PathBuf,
+    /// The project file.
+    pub file: PathBuf,
+    /// The settings.
+    pub settings: Settings,
+    /// The tasks.
+    pub tasks: TaskSets,
+    /// The command line that is at work, for the manifest. It holds no secret: no flag takes one.
+    pub command: Vec<String>,
+}
+
+/// A project that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectError {
+    /// There is nothing at the path.
+    #[error("there is no project at `{}`", path.display())]
+    Missing {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Its settings cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// Its tasks cannot be used.
+    #[error(transparent)]
+    Tasks(#[from] TaskSetError),
+}
+
+impl ProjectError {
+    /// Returns what to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Missing { path } => Some(format!("`greensand init {}` makes one", path.display())),
+            Self::Settings(error) => error.hint(),
+            Self::Tasks(_) => None,
+        }
+    }
+}
+
+/// Reads a project: a folder with a project file, or a project file by its own path.
+///
+/// # Errors
+/// When there is no project, or its settings or tasks cannot be used; the error names file, line and key.
+pub fn open_project(path: &Path, overrides: &Overrides, environment: &Environment) -> Result<Project, ProjectError> {
+    if !path.exists() {
+        return Err(ProjectError::Missing { path: path.to_owned() });
+    }
+    let source = ProjectSource::read(path)?;
+    let settings = resolve(&source, overrides, environment)?;
+    let tasks = TaskSets::read(&settings.tasks)?;
+    Ok(Project { root: source.root, file: source.file, settings, tasks, command: Vec::new() })
+}

@@ -1,0 +1,295 @@
+//! The task sets of a project: *train*, *validation* and *test*, with the checks that concern more than one line.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use greensand_types::{ContentId, Task};
+
+use super::divide::divide;
+use super::task_file::{PlacedTask, TaskFileError, read_tasks};
+use crate::settings::{TaskFiles, TasksSection};
+
+/// A part of the tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Split {
+    /// What the optimizer sees.
+    Train,
+    /// What acceptance is decided on.
+    Validation,
+    /// What is scored at the end only.
+    Test,
+}
+
+impl Split {
+    /// Every split.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+
+    /// Returns the word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// A word that is no split's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no split `{0}`: use train, validation or test")]
+pub struct UnknownSplitError(String);
+
+impl FromStr for Split {
+    type Err = UnknownSplitError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let unknown = || UnknownSplitError(text.chars().take(40).flat_map(char::escape_debug).collect());
+        Self::ALL.into_iter().find(|split| split.as_str() == text).ok_or_else(unknown)
+    }
+}
+
+/// The tasks of a project. No task is in two splits under one id, and no id occurs twice.
+#[derive(Debug, Clone, Default)]
+pub struct TaskSets {
+    splits: [Vec<Arc<Task>>; 3],
+    files: Vec<TaskFileRecord>,
+    warnings: Vec<String>,
+}
+
+/// A file that tasks came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskFileRecord {
+    /// The split that it belongs to; none where the tasks of a file are dealt out.
+    pub split: Option<Split>,
+    /// The file.
+    pub path: PathBuf,
+    /// The id of its bytes.
+    pub digest: ContentId,
+    /// How many tasks it holds.
+    pub tasks: usize,
+}
+
+/// Task sets that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskSetError {
+    /// A file cannot be used.
+    #[error(transparent)]
+    File(#[from] TaskFileError),
+    /// An id occurs twice.
+    #[error(
+        "{}:{line}: the id `{id}` is taken by {}:{first_line}: give every task an id of its own",
+        file.display(),
+        first_file.display()
+    )]
+    DuplicateId {
+        /// The id.
+        id: String,
+        /// The file of the second one.
+        file: PathBuf,
+        /// Its line.
+        line: usize,
+        /// The file of the first one.
+        first_file: PathBuf,
+        /// Its line.
+        first_line: usize,
+    },
+    /// Two splits have the same task.
+    #[error(
+        "{}:{line}: the task `{id}` of {split} is also in {first_split} ({}:{first_line}): a score on it would say nothing",
+        file.display(),
+        first_file.display()
+    )]
+    InTwoSplits {
+        /// The id.
+        id: String,
+        /// The split of the second one.
+        split: Split,
+        /// Its file.
+        file: PathBuf,
+        /// Its line.
+        line: usize,
+        /// The split of the first one.
+        first_split: Split,
+        /// Its file.
+        first_file: PathBuf,
+        /// Its line.
+        first_line: usize,
+    },
+    /// A split that is named has no tasks.
+    #[error("the split {split} is empty: {files} has no tasks")]
+    EmptySplit {
+        /// Which.
+        split: Split,
+        /// Its files.
+        files: String,
+    },
+    /// The tasks cannot be dealt out as asked.
+    #[error("split the tasks of {files}: {reason}")]
+    Divide {
+        /// The files.
+        files: String,
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl TaskSets {
+    /// Reads the files that the settings name.
+    ///
+    /// # Errors
+    /// When a file cannot be read, a line is no task, an id occurs twice, a task is in two splits, or a split is empty.
+    pub fn read(section: &TasksSection) -> Result<Self, TaskSetError> {
+        let mut files = Vec::new();
+        let placed = match &section.files {
+            TaskFiles::PerSplit { train, validation, test } => {
+                let labels = labels(&[train.as_slice(), validation, test].concat());
+                let mut read = |split, paths: &[PathBuf]| read_files(section, Some(split), paths, &labels, &mut files);
+                [read(Split::Train, train)?, read(Split::Validation, validation)?, read(Split::Test, test)?]
+            }
+            TaskFiles::Divided { files: paths, split } => {
+                let tasks = read_files(section, None, paths, &labels(paths), &mut files)?;
+                check_ids(&tasks)?;
+                divide(tasks, *split).map_err(|reason| TaskSetError::Divide { files: listed(paths), reason })?
+            }
+        };
+        check_splits(section, &placed)?;
+        let warnings = same_questions(&placed);
+        let splits = placed.map(|tasks| tasks.into_iter().map(|placed| Arc::new(placed.task)).collect());
+        Ok(Self { splits, files, warnings })
+    }
+
+    /// Returns the tasks of a split in their order; none, where the project has no such split.
+    pub fn get(&self, split: Split) -> &[Arc<Task>] {
+        &self.splits[split as usize]
+    }
+
+    /// Returns the files that the tasks came from.
+    pub fn files(&self) -> &[TaskFileRecord] {
+        &self.files
+    }
+
+    /// Returns what a person should know of the tasks: questions that several splits share.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
+
+fn read_files(
+    section: &TasksSection,
+    split: Option<Split>,
+    paths: &[PathBuf],
+    labels: &HashMap<PathBuf, String>,
+    files: &mut Vec<TaskFileRecord>,
+) -> Result<Vec<PlacedTask>, TaskSetError> {
+    let mut tasks = Vec::new();
+    for path in paths {
+        let bytes = std::fs::read(path).map_err(|source| TaskFileError::Read { path: path.clone(), source })?;
+        let label = labels.get(path).map_or("task", String::as_str);
+        let read = read_tasks(&bytes, path, label, section)?;
+        let digest = ContentId::of("file").field(&bytes).finish();
+        files.push(TaskFileRecord { split, path: path.clone(), digest, tasks: read.len() });
+        tasks.extend(read);
+    }
+    Ok(tasks)
+}
+
+/// Returns for each file the shortest end of its path, without its last dot part, that no other file has.
+fn labels(paths: &[PathBuf]) -> HashMap<PathBuf, String> {
+    let label = |path: &Path, parts: usize| {
+        let stem = path.with_extension("");
+        let names: Vec<_> = stem.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+        names[names.len().saturating_sub(parts)..].join("-")
+    };
+    let longest = paths.iter().map(|path| path.components().count()).max().unwrap_or(1);
+    let unique = |parts: usize| {
+        let mut seen = HashMap::new();
+        paths.iter().all(|path| seen.insert(label(path, parts), path).is_none_or(|other| other == path))
+    };
+    let parts = (1..=longest).find(|parts| unique(*parts)).unwrap_or(longest);
+    paths.iter().map(|path| (path.clone(), label(path, parts))).collect()
+}
+
+fn check_ids(tasks: &[PlacedTask]) -> Result<(), TaskSetError> {
+    let mut seen: HashMap<&str, &PlacedTask> = HashMap::new();
+    for placed in tasks {
+        if let Some(first) = seen.insert(placed.task.id.as_str(), placed) {
+            return Err(TaskSetError::DuplicateId {
+                id: placed.task.id.to_string(),
+                file: placed.file.clone(),
+                line: placed.line,
+                first_file: first.file.clone(),
+                first_line: first.line,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn check_splits(section: &TasksSection, splits: &[Vec<PlacedTask>; 3]) -> Result<(), TaskSetError> {
+    let mut seen: HashMap<&str, (Split, &PlacedTask)> = HashMap::new();
+    for (split, tasks) in Split::ALL.into_iter().zip(splits) {
+        check_ids(tasks)?;
+        check_not_empty(section, split, tasks)?;
+        for placed in tasks {
+            let Some((first_split, first)) = seen.insert(placed.task.id.as_str(), (split, placed)) else { continue };
+            if first.task.question != placed.task.question {
+                return check_ids(&[first.clone(), placed.clone()]);
+            }
+            return Err(TaskSetError::InTwoSplits {
+                id: placed.task.id.to_string(),
+                split,
+                file: placed.file.clone(),
+                line: placed.line,
+                first_split,
+                first_file: first.file.clone(),
+                first_line: first.line,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn check_not_empty(section: &TasksSection, split: Split, tasks: &[PlacedTask]) -> Result<(), TaskSetError> {
+    let files = match &section.files {
+        TaskFiles::PerSplit { train, validation, test } => [train, validation, test][split as usize],
+        TaskFiles::Divided { files, .. } if split == Split::Train => files,
+        TaskFiles::Divided { .. } => return Ok(()),
+    };
+    if tasks.is_empty() && !files.is_empty() {
+        return Err(TaskSetError::EmptySplit { split, files: listed(files) });
+    }
+    Ok(())
+}
+
+/// Says where two splits ask the same question under different ids.
+fn same_questions(splits: &[Vec<PlacedTask>; 3]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (first, second) in
+        [(Split::Train, Split::Validation), (Split::Train, Split::Test), (Split::Validation, Split::Test)]
+    {
+        let questions: HashMap<&str, &PlacedTask> =
+            splits[first as usize].iter().map(|placed| (placed.task.question.trim(), placed)).collect();
+        let mut shared = splits[second as usize].iter().filter_map(|placed| {
+            questions.get(placed.task.question.trim()).map(|other| (other.task.id.as_str(), placed.task.id.as_str()))
+        });
+        let Some((one, other)) = shared.next() else { continue };
+        let count = 1 + shared.count();
+        warnings.push(format!(
+            "{count} question(s) of {second} are also asked in {first}, such as `{other}`, which is `{one}` there: scores on {second} are too high"
+        ));
+    }
+    warnings
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,167 @@
+//! The list of settings: the one place that says which keys exist and what each may hold.
+//!
+//! Readers of files, environment and flags check against it, so that a value is of its kind once it is in a layer.
+//! What a key means stands in `defaults.toml`, beside its default; a test keeps the two lists equal.
+
+use greensand_agent::SCORERS;
+use greensand_llm::BACKENDS;
+use greensand_optimizer::STRATEGIES;
+
+/// What a setting may hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    /// A text that is not empty.
+    Text,
+    /// The name of an environment variable.
+    VariableName,
+    /// An address of an endpoint.
+    Url,
+    /// A file or folder; relative to the place that names it.
+    Path,
+    /// One path or a list of them.
+    PathList,
+    /// One text or a list of them.
+    TextList,
+    /// A whole number within bounds.
+    Integer(i64, i64),
+    /// A number within bounds.
+    Number(f64, f64),
+    /// A whole number, or a fraction below 1.
+    Share,
+    /// `true` or `false`.
+    Switch,
+    /// One of some words.
+    Choice(fn() -> Vec<&'static str>),
+    /// A table whose keys belong to somebody else.
+    Table,
+}
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+}
+
+const fn key(name: &'static str, kind: Kind) -> Key {
+    Key { name, kind }
+}
+
+const COUNT: Kind = Kind::Integer(1, 1_000_000);
+const BYTES: Kind = Kind::Integer(0, 1 << 30);
+const SECONDS: Kind = Kind::Integer(1, 86_400);
+/// TOML has no integers beyond 64 bits with sign.
+const SEED: Kind = Kind::Integer(0, i64::MAX);
+
+/// Every setting, in the order of `defaults.toml`.
+pub(super) static KEYS: &[Key] = &[
+    key("project.name", Kind::Text),
+    key("project.runs", Kind::Path),
+    key("tasks.train", Kind::PathList),
+    key("tasks.validation", Kind::PathList),
+    key("tasks.test", Kind::PathList),
+    key("tasks.file", Kind::PathList),
+    key("tasks.split.train", Kind::Share),
+    key("tasks.split.validation", Kind::Share),
+    key("tasks.split.test", Kind::Share),
+    key("tasks.split.seed", SEED),
+    key("tasks.id_key", Kind::Text),
+    key("tasks.question_key", Kind::TextList),
+    key("tasks.target_key", Kind::TextList),
+    key("model.backend", Kind::Choice(backends)),
+    key("model.model", Kind::Text),
+    key("model.base_url", Kind::Url),
+    key("model.api_key_env", Kind::VariableName),
+    key("model.request_timeout_s", SECONDS),
+    key("model.connect_timeout_s", SECONDS),
+    key("model.deadline_s", SECONDS),
+    key("model.max_retries", Kind::Integer(0, 100)),
+    key("model.token_limit_field", Kind::Choice(token_limit_fields)),
+    key("model.max_reply_bytes", Kind::Integer(1024, 1 << 30)),
+    key("model.proxy", Kind::Url),
+    key("model.script", Kind::Path),
+    key("model.latency_ms", Kind::Integer(0, 600_000)),
+    key("model.run", Kind::Path),
+    key("model.temperature", Kind::Number(0.0, 10.0)),
+    key("model.max_tokens", Kind::Integer(1, 10_000_000)),
+    key("model.seed", SEED),
+    key("optimizer.protocol", Kind::Choice(|| vec!["tools", "text"])),
+    key("optimizer.model.backend", Kind::Choice(backends)),
+    key("optimizer.model.model", Kind::Text),
+    key("optimizer.model.base_url", Kind::Url),
+    key("optimizer.model.api_key_env", Kind::VariableName),
+    key("optimizer.model.request_timeout_s", SECONDS),
+    key("optimizer.model.connect_timeout_s", SECONDS),
+    key("optimizer.model.deadline_s", SECONDS),
+    key("optimizer.model.max_retries", Kind::Integer(0, 100)),
+    key("optimizer.model.token_limit_field", Kind::Choice(token_limit_fields)),
+    key("optimizer.model.max_reply_bytes", Kind::Integer(1024, 1 << 30)),
+    key("optimizer.model.proxy", Kind::Url),
+    key("optimizer.model.script", Kind::Path),
+    key("optimizer.model.latency_ms", Kind::Integer(0, 600_000)),
+    key("optimizer.model.run", Kind::Path),
+    key("optimizer.model.temperature", Kind::Number(0.0, 10.0)),
+    key("optimizer.model.max_tokens", Kind::Integer(1, 10_000_000)),
+    key("optimizer.model.seed", SEED),
+    key("agent.instructions", Kind::Path),
+    key("agent.max_turns", COUNT),
+    key("agent.max_failed_calls", COUNT),
+    key("agent.code_tool", Kind::Text),
+    key("agent.run_fenced_blocks", Kind::Switch),
+    key("agent.encoding", Kind::Choice(|| vec!["tagged", "strict"])),
+    key("scorer.name", Kind::Choice(scorers)),
+    key("scorer.options", Kind::Table),
+    key("training.epochs", COUNT),
+    key("training.patience", COUNT),
+    key("training.max_actions_per_step", COUNT),
+    key("training.max_retries", Kind::Integer(0, 1000)),
+    key("training.acceptance", Kind::Choice(strategies)),
+    key("training.jobs", Kind::Integer(1, 4096)),
+    key("training.seed", SEED),
+    key("training.prompt_tokens", Kind::Integer(1000, 10_000_000)),
+    key("training.max_missing", Kind::Number(0.0, 1.0)),
+    key("training.final_test", Kind::Switch),
+    key("limits.wall_ms", Kind::Integer(1, 600_000)),
+    key("limits.memory_mb", Kind::Integer(1, 4096)),
+    key("limits.max_arg_bytes", BYTES),
+    key("limits.max_result_bytes", BYTES),
+    key("limits.max_stdout_bytes", BYTES),
+    key("limits.max_stderr_bytes", BYTES),
+    key("functions.language", Kind::Text),
+    key("functions.packages", Kind::TextList),
+    key("functions.memorised", Kind::Choice(|| vec!["warn", "refuse"])),
+    key("functions.initial", Kind::Path),
+];
+
+fn backends() -> Vec<&'static str> {
+    BACKENDS.iter().map(|entry| entry.name).collect()
+}
+
+fn token_limit_fields() -> Vec<&'static str> {
+    vec!["max_tokens", "max_completion_tokens"]
+}
+
+fn scorers() -> Vec<&'static str> {
+    SCORERS.iter().map(|entry| entry.name).collect()
+}
+
+fn strategies() -> Vec<&'static str> {
+    STRATEGIES.iter().map(|entry| entry.name).collect()
+}
+
+/// Returns the setting of a name.
+pub(super) fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// Returns the known name that is most like another one, if one is like it at all.
+pub(super) fn nearest(name: &str) -> Option<&'static str> {
+    let written: String = name.chars().take(80).collect();
+    let distance = |key: &&Key| {
+        // A key that was written without its table is near to the same key in any table.
+        let last = key.name.rsplit('.').next().unwrap_or(key.name);
+        strsim::damerau_levenshtein(&written, key.name).min(strsim::damerau_levenshtein(&written, last) + 1)
+    };
+    let best = KEYS.iter().min_by_key(distance)?;
+    (distance(&best) <= written.chars().count().max(4) / 2).then_some(best.name)
+}

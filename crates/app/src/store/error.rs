@@ -1,0 +1,128 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A run folder that cannot be written, or that does not hold what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Something could not be written.
+    #[error("write `{}`", path.display())]
+    Write {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Something could not be read.
+    #[error("read `{}`", path.display())]
+    Read {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The folder is no run folder.
+    #[error("`{}` is no run folder: it has no `manifest.json`", path.display())]
+    NoRun {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file is not what was written there.
+    #[error("{}{}: {reason}", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1, where there are lines.
+        line: Option<usize>,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file has a format of a later program.
+    #[error("`{}` has format {found}, and this program reads up to {known}", path.display())]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest that is read.
+        known: u32,
+    },
+    /// The run has no such set.
+    #[error("run `{}` has no function set `{wanted}`", run.display())]
+    NoSet {
+        /// The run.
+        run: PathBuf,
+        /// What was asked for.
+        wanted: String,
+        /// The sets that it has.
+        known: Vec<String>,
+    },
+    /// Several sets begin alike.
+    #[error("several function sets of run `{}` begin with `{wanted}`", run.display())]
+    AmbiguousSet {
+        /// The run.
+        run: PathBuf,
+        /// What was asked for.
+        wanted: String,
+        /// Those that begin so.
+        candidates: Vec<String>,
+    },
+    /// A function on disk is not the one that was written.
+    #[error("function `{function}` in `{}` was changed after it was written", path.display())]
+    Changed {
+        /// The folder of the set.
+        path: PathBuf,
+        /// The function.
+        function: String,
+    },
+    /// A process writes to the run now.
+    #[error("run `{}` is in use by another process", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+impl StoreError {
+    /// Returns what to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Write { source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    Some("the disk is full: make room; what was written so far stays readable".into())
+                }
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    Some("choose another folder with `--runs DIR`".into())
+                }
+                _ => None,
+            },
+            Self::Read { .. } => None,
+            Self::NoRun { .. } => Some("runs are the folders below `runs/` of a project".into()),
+            Self::Damaged { .. } => None,
+            Self::NewerFormat { .. } => Some("use the version of greensand that wrote it, or a later one".into()),
+            Self::NoSet { known, .. } if known.is_empty() => {
+                Some("the run stopped before its first set was kept".into())
+            }
+            Self::NoSet { known, .. } => Some(format!("its sets: {}; or `best`, `initial`", known.join(", "))),
+            Self::AmbiguousSet { candidates, .. } => Some(format!("write more of one of: {}", candidates.join(", "))),
+            Self::Changed { .. } => Some(format!(
+                "to use it as your own set, delete `{}` beside it and name the folder in `functions.initial`",
+                super::function_set::SET_FILE
+            )),
+            Self::InUse { .. } => Some("wait for the other process, or stop it".into()),
+        }
+    }
+
+    pub(super) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        |source| Self::Read { path: path.to_owned(), source }
+    }
+
+    pub(super) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        |source| Self::Write { path: path.to_owned(), source }
+    }
+
+    pub(super) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), line: None, reason: reason.into() }
+    }
+}

@@ -1,0 +1,34 @@
+//! The run folder: everything that a run leaves, readable by people and read back by later commands.
+//!
+//! [`RunWriter`] makes a folder and writes to it; [`RunFolder`] reads one. A run is its journal: the report is a fold
+//! over [`JournalEvent`]s ([`ReportBuilder`]), so that a run that was killed has a report too. Function sets are
+//! folders of readable files ([`StoredSet`]); what is read back is a draft again, and admission must let it in.
+//!
+//! Stored forms have types of their own here (`records`), with conversions by hand: a change of a core type does not
+//! change a file by accident. The forms and their numbers are described in `README.md` beside this crate's manifest.
+//!
+//! No file holds a secret. What is replaced is replaced whole; what is appended is whole lines.
+
+mod error;
+mod files;
+mod function_set;
+mod journal;
+mod manifest;
+mod records;
+mod report;
+mod report_text;
+mod run_folder;
+mod writer;
+
+pub use error::StoreError;
+pub use function_set::{StoredSet, load_set};
+pub use journal::{JOURNAL_FORMAT, Journal, JournalEvent, JournalReader, OpenedRecord};
+pub use manifest::{MANIFEST_FORMAT, Manifest, ManifestSetting, ManifestTaskFile};
+pub use records::{
+    CallRecord, CallRequestRecord, ConversationRecordLine, DecisionKind, DecisionRecord, EvaluationRecord,
+    MessageRecord, MissingRecord, OutcomeRecord, ProposalRecord, ReplyRecord, StepRecord, StopRecord, UsageRecord,
+    VerdictRecord,
+};
+pub use report::{EpochReport, FunctionReport, REPORT_FORMAT, Report, ReportBuilder, TestReport};
+pub use run_folder::{RunFolder, RunSummary};
+pub use writer::RunWriter;

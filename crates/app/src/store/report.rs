@@ -1,0 +1,214 @@
+//! The report of a run: a fold over the events of its journal.
+//!
+//! Whoever feeds the same events gets the same report, whether the run is under way, over, or was killed. Times are
+//! not in it, so that two runs that went alike have equal reports.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::journal::JournalEvent;
+use super::records::{
+    CallRecord, ConversationRecordLine, DecisionKind, DecisionRecord, EvaluationRecord, StepRecord, StopRecord,
+    UsageRecord,
+};
+
+/// The number of the form of `report.json`.
+pub const REPORT_FORMAT: u32 = 1;
+
+/// What came out of a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The format of the file.
+    pub format: u32,
+    /// The name of the run.
+    pub run: String,
+    /// How the run ended; none, if it is under way or was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopRecord>,
+    /// The split that acceptance was decided on.
+    pub acceptance_split: String,
+    /// The set that the run started from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial: Option<String>,
+    /// The best set that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<String>,
+    /// The epochs in order; the first, 0, measured the initial set.
+    pub epochs: Vec<EpochReport>,
+    /// The scores on the test split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestReport>,
+    /// The functions of the best set in the order of their names.
+    pub functions: Vec<FunctionReport>,
+    /// What the replies of the assistant's model cost.
+    pub assistant_usage: UsageRecord,
+    /// What the replies of the optimizer's model cost.
+    pub optimizer_usage: UsageRecord,
+    /// What a person should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// What happened in an epoch.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EpochReport {
+    /// Which.
+    pub epoch: u32,
+    /// The step of the optimizer; none in epoch 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepRecord>,
+    /// The measurements that were finished.
+    pub scores: Vec<EvaluationRecord>,
+    /// How the set was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionRecord>,
+}
+
+/// The scores on the test split, which nothing was decided on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TestReport {
+    /// Of the initial set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial: Option<EvaluationRecord>,
+    /// Of the best set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<EvaluationRecord>,
+}
+
+/// A function of the best set, with the evidence for it: its calls under that set, on train and validation.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FunctionReport {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+    /// The epoch in which it was written; none, if it was in the initial set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_epoch: Option<u32>,
+    /// How often it was called.
+    pub calls: usize,
+    /// How many calls had each class of outcome; `refused` is a call that was not run.
+    pub outcomes: BTreeMap<String, usize>,
+    /// Tasks in which it was called.
+    pub tasks: usize,
+    /// Those of them that were solved.
+    pub solved: usize,
+}
+
+/// Builds a report from events.
+#[derive(Debug, Clone, Default)]
+pub struct ReportBuilder {
+    report: Report,
+    epochs: BTreeMap<u32, EpochReport>,
+    /// Evidence by set and function.
+    evidence: BTreeMap<(String, String), FunctionReport>,
+    /// The epoch in which a function, by its id, was first applied.
+    written: BTreeMap<String, u32>,
+    test: Vec<EvaluationRecord>,
+}
+
+impl ReportBuilder {
+    /// Begins a report.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes note of an event. Events come in the order of the journal.
+    pub fn add(&mut self, event: &JournalEvent) {
+        match event {
+            JournalEvent::Opened(opened) => self.report.run.clone_from(&opened.run),
+            JournalEvent::EvaluationStarted(_) | JournalEvent::Missing(_) | JournalEvent::Reply(_) => {}
+            JournalEvent::Conversation(line) => self.add_conversation(line),
+            JournalEvent::EvaluationDone(record) if record.split == TEST => self.test.push(record.clone()),
+            JournalEvent::EvaluationDone(record) => self.epoch(record.epoch).scores.push(record.clone()),
+            JournalEvent::Step(record) => self.add_step(record),
+            JournalEvent::Decision(record) => self.add_decision(record),
+            JournalEvent::Stopped(record) => self.report.stop = Some(record.clone()),
+        }
+    }
+
+    /// Adds what a person should know.
+    pub fn warn(&mut self, warning: impl Into<String>) {
+        self.report.warnings.push(warning.into());
+    }
+
+    /// Returns the set that is best so far.
+    pub fn best(&self) -> Option<&str> {
+        self.report.best.as_deref()
+    }
+
+    /// Returns the report so far. `functions` are name and id of the functions of the best set.
+    pub fn finish(&self, functions: &[(String, String)]) -> Report {
+        let mut report = self.report.clone();
+        report.format = REPORT_FORMAT;
+        report.epochs = self.epochs.values().cloned().collect();
+        report.functions = functions.iter().map(|(name, id)| self.function(name, id)).collect();
+        let of_set =
+            |set: &Option<String>| self.test.iter().rev().find(|record| Some(&record.set) == set.as_ref()).cloned();
+        if !self.test.is_empty() {
+            report.test = Some(TestReport { initial: of_set(&report.initial), best: of_set(&report.best) });
+        }
+        report
+    }
+
+    fn function(&self, name: &str, id: &str) -> FunctionReport {
+        let best = self.report.best.clone().unwrap_or_default();
+        let evidence = self.evidence.get(&(best, name.to_owned())).cloned().unwrap_or_default();
+        let since_epoch = self.written.get(id).copied();
+        FunctionReport { name: name.into(), id: id.into(), since_epoch, ..evidence }
+    }
+
+    fn epoch(&mut self, epoch: u32) -> &mut EpochReport {
+        self.epochs.entry(epoch).or_insert_with(|| EpochReport { epoch, ..EpochReport::default() })
+    }
+
+    fn add_conversation(&mut self, line: &ConversationRecordLine) {
+        add(&mut self.report.assistant_usage, line.usage);
+        if line.split == TEST {
+            return;
+        }
+        let mut called: BTreeMap<&str, Vec<&CallRecord>> = BTreeMap::new();
+        for call in &line.calls {
+            called.entry(&call.call.name).or_default().push(call);
+        }
+        for (name, calls) in called {
+            let evidence = self.evidence.entry((line.set.clone(), name.to_owned())).or_default();
+            evidence.calls += calls.len();
+            evidence.tasks += 1;
+            evidence.solved += usize::from(line.verdict.solved);
+            for call in calls {
+                let class = call.outcome.as_ref().map_or("refused", |outcome| &outcome.status);
+                *evidence.outcomes.entry(class.to_owned()).or_default() += 1;
+            }
+        }
+    }
+
+    fn add_step(&mut self, record: &StepRecord) {
+        add(&mut self.report.optimizer_usage, record.usage);
+        for proposal in record.proposals.iter().filter(|proposal| proposal.applied) {
+            if let Some(id) = &proposal.id {
+                self.written.entry(id.clone()).or_insert(record.epoch);
+            }
+        }
+        self.epoch(record.epoch).step = Some(record.clone());
+    }
+
+    fn add_decision(&mut self, record: &DecisionRecord) {
+        if record.decision == DecisionKind::Baseline {
+            self.report.initial = Some(record.set.clone());
+            let split = self.epoch(record.epoch).scores.first().map(|score| score.split.clone());
+            self.report.acceptance_split = split.unwrap_or_default();
+        }
+        self.report.best = Some(record.registered.clone());
+        self.epoch(record.epoch).decision = Some(record.clone());
+    }
+}
+
+const TEST: &str = "test";
+
+fn add(sum: &mut UsageRecord, usage: UsageRecord) {
+    sum.requests = sum.requests.saturating_add(usage.requests);
+    sum.prompt_tokens = sum.prompt_tokens.saturating_add(usage.prompt_tokens);
+    sum.completion_tokens = sum.completion_tokens.saturating_add(usage.completion_tokens);
+}

@@ -1,0 +1,138 @@
+//! The report as text for people.
+//!
+//! Names, reasons and warnings come from models and functions: control characters in them are escaped, so that no
+//! report moves a cursor or changes a colour.
+
+use std::fmt::Write;
+
+use super::records::{DecisionKind, DecisionRecord, EvaluationRecord, ProposalRecord, UsageRecord};
+use super::report::{EpochReport, FunctionReport, Report};
+
+impl Report {
+    /// Returns the report as text: plain, and at most as wide as its longest reason.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write_text(&mut text);
+        text
+    }
+
+    fn write_text(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "run {}", shown(&self.run))?;
+        match &self.stop {
+            Some(stop) => writeln!(out, "stopped: {}", shown(&stop.reason))?,
+            None => writeln!(out, "not finished: the run is under way, or its process was ended")?,
+        }
+        writeln!(out, "\nepochs (acceptance is decided on {})", shown(&self.acceptance_split))?;
+        for epoch in &self.epochs {
+            write_epoch(out, epoch)?;
+        }
+        if let Some(test) = &self.test {
+            writeln!(out, "\ntest (nothing was decided on it)")?;
+            for (name, score) in [("initial", &test.initial), ("best", &test.best)] {
+                if let Some(score) = score {
+                    writeln!(out, "  {name:<8} {}", score_line(score))?;
+                }
+            }
+        }
+        let best = self.best.as_deref().unwrap_or("none");
+        writeln!(out, "\nbest set {} with {} function(s)", short(best), self.functions.len())?;
+        for function in &self.functions {
+            writeln!(out, "  {}", function_line(function))?;
+        }
+        writeln!(out, "\nmodel replies")?;
+        writeln!(out, "  assistant {}", usage_line(self.assistant_usage))?;
+        writeln!(out, "  optimizer {}", usage_line(self.optimizer_usage))?;
+        for warning in &self.warnings {
+            writeln!(out, "\nwarning: {}", shown(warning))?;
+        }
+        Ok(())
+    }
+}
+
+fn write_epoch(out: &mut String, epoch: &EpochReport) -> std::fmt::Result {
+    let decision = epoch.decision.as_ref().map_or_else(|| "not decided".into(), decision_line);
+    writeln!(out, "  {:>3}  {decision}", epoch.epoch)?;
+    if let Some(step) = &epoch.step {
+        for proposal in &step.proposals {
+            writeln!(out, "       {}", proposal_line(proposal))?;
+            for warning in &proposal.warnings {
+                writeln!(out, "         warning: {}", shown(warning))?;
+            }
+        }
+        if let Some(error) = &step.error {
+            writeln!(out, "       the step was cut short: {}", shown(error))?;
+        }
+    }
+    for score in &epoch.scores {
+        writeln!(out, "       {:<10} {}", shown(&score.split), score_line(score))?;
+    }
+    Ok(())
+}
+
+fn decision_line(decision: &DecisionRecord) -> String {
+    let word = match decision.decision {
+        DecisionKind::Baseline => "baseline",
+        DecisionKind::Accepted => "accepted",
+        DecisionKind::RolledBack => "rolled back",
+        DecisionKind::Unchanged => "unchanged",
+        DecisionKind::NotCompared => "not compared",
+    };
+    let score = match (decision.score, decision.compared_with) {
+        (Some(score), Some(other)) => format!(" {} (before {})", percent(score), percent(other)),
+        (Some(score), None) => format!(" {}", percent(score)),
+        (None, _) => String::new(),
+    };
+    format!("{word}{score}: {}", shown(&decision.reason))
+}
+
+fn proposal_line(proposal: &ProposalRecord) -> String {
+    let function = proposal.function.as_ref().map(|name| format!(" `{}`", shown(name))).unwrap_or_default();
+    let reason = proposal.reason.as_ref().map(|reason| format!(": {}", shown(reason))).unwrap_or_default();
+    let action = shown(&proposal.action);
+    match &proposal.gate {
+        None => format!("{action}{function}{reason}"),
+        Some(gate) => format!("{action}{function} refused at gate `{}`{reason}", shown(gate)),
+    }
+}
+
+fn score_line(score: &EvaluationRecord) -> String {
+    let mean = score.score.map_or_else(|| "no score".into(), percent);
+    let missing = if score.missing > 0 { format!(", {} missing", score.missing) } else { String::new() };
+    format!("{mean}  {} of {} solved, {} call(s){missing}", score.solved, score.tasks, score.calls)
+}
+
+fn function_line(function: &FunctionReport) -> String {
+    let since = match function.since_epoch {
+        Some(epoch) => format!("since epoch {epoch}"),
+        None => "from the initial set".into(),
+    };
+    let outcomes: Vec<_> = function.outcomes.iter().map(|(class, count)| format!("{count} {}", shown(class))).collect();
+    let outcomes = if outcomes.is_empty() { String::new() } else { format!(" ({})", outcomes.join(", ")) };
+    format!(
+        "{} {since}: {} call(s){outcomes}, used in {} task(s), {} of them solved",
+        shown(&function.name),
+        function.calls,
+        function.tasks,
+        function.solved
+    )
+}
+
+fn usage_line(usage: UsageRecord) -> String {
+    format!(
+        "{} replies, {} prompt tokens, {} reply tokens",
+        usage.requests, usage.prompt_tokens, usage.completion_tokens
+    )
+}
+
+fn percent(score: f64) -> String {
+    format!("{:.1} %", score * 100.0)
+}
+
+fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
+
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+}

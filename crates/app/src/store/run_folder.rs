@@ -1,0 +1,235 @@
+//! Reading a run folder.
+
+use std::path::{Path, PathBuf};
+
+use greensand_llm::{RecordedReply, Role};
+
+use super::StoreError;
+use super::files::{read_json, read_text};
+use super::function_set::{StoredSet, load_set};
+use super::journal::{JournalEvent, JournalReader};
+use super::manifest::{MANIFEST_FORMAT, Manifest};
+use super::records::ReplyRecord;
+use super::report::{Report, ReportBuilder};
+
+/// The files of a run folder.
+pub(super) const MANIFEST: &str = "manifest.json";
+pub(super) const JOURNAL: &str = "journal.jsonl";
+pub(super) const REPLIES: &str = "replies.jsonl";
+pub(super) const SETS: &str = "sets";
+pub(super) const BEST: &str = "best";
+pub(super) const REPORT: &str = "report.json";
+pub(super) const REPORT_TEXT: &str = "report.txt";
+pub(super) const LOCK: &str = "lock";
+
+/// A run folder that is there to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+/// A run, in short.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunSummary {
+    /// The folder.
+    pub folder: RunFolder,
+    /// What it was started with.
+    pub manifest: Manifest,
+}
+
+impl RunFolder {
+    /// Opens a run folder.
+    ///
+    /// # Errors
+    /// When there is no manifest in it.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if !path.is_dir() {
+            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+            return Err(StoreError::Read { path: path.to_owned(), source });
+        }
+        if !path.join(MANIFEST).is_file() {
+            return Err(StoreError::NoRun { path: path.to_owned() });
+        }
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Returns the runs of a folder, the oldest first. What is no run, or cannot be read, is passed over.
+    ///
+    /// # Errors
+    /// When the folder cannot be read; one that does not exist has no runs.
+    pub fn list(runs_dir: &Path) -> Result<Vec<RunSummary>, StoreError> {
+        let entries = match std::fs::read_dir(runs_dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(StoreError::read(runs_dir))?,
+        };
+        let mut runs = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(StoreError::read(runs_dir))?.path();
+            let Ok(folder) = Self::open(&path) else { continue };
+            if let Ok(manifest) = folder.manifest() {
+                runs.push(RunSummary { folder, manifest });
+            }
+        }
+        runs.sort_by(|one, other| {
+            (&one.manifest.started, &one.folder.path).cmp(&(&other.manifest.started, &other.folder.path))
+        });
+        Ok(runs)
+    }
+
+    /// Returns the path of the folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the name of the run, which is that of its folder.
+    pub fn name(&self) -> String {
+        self.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
+
+    /// Says whether a process writes to the run now.
+    pub fn is_in_use(&self) -> bool {
+        std::fs::File::open(self.path.join(LOCK))
+            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
+    }
+
+    /// Reads the manifest.
+    ///
+    /// # Errors
+    /// When it cannot be read, is damaged, or has a later format.
+    pub fn manifest(&self) -> Result<Manifest, StoreError> {
+        read_json(&self.path.join(MANIFEST), MANIFEST_FORMAT)
+    }
+
+    /// Reads the journal, event by event.
+    ///
+    /// # Errors
+    /// When it cannot be opened or has a later format. A damaged line is an error when it is reached.
+    pub fn journal(&self) -> Result<JournalReader, StoreError> {
+        JournalReader::open(&self.path.join(JOURNAL))
+    }
+
+    /// Makes the report from the journal, with what was left out of it as a warning.
+    ///
+    /// # Errors
+    /// When the journal or the best set cannot be read.
+    pub fn report(&self) -> Result<Report, StoreError> {
+        let mut builder = ReportBuilder::new();
+        let mut journal = self.journal()?;
+        for event in journal.by_ref() {
+            builder.add(&event?);
+        }
+        let note = journal.note();
+        let mut report = self.finish_report(&builder)?;
+        report.run = self.name();
+        report.warnings.extend(note);
+        // What was said while the run was on and stands in no event.
+        let written: Result<Report, _> = read_json(&self.path.join(REPORT), super::report::REPORT_FORMAT);
+        report.warnings.extend(written.map(|report| report.warnings).unwrap_or_default());
+        Ok(report)
+    }
+
+    pub(super) fn finish_report(&self, builder: &ReportBuilder) -> Result<Report, StoreError> {
+        let functions = match builder.best() {
+            None => Vec::new(),
+            Some(best) => self.load_set(best)?.functions,
+        };
+        let named: Vec<_> = functions
+            .iter()
+            .map(|draft| (draft.signature.name().to_string(), draft.content_id().to_string()))
+            .collect();
+        Ok(builder.finish(&named))
+    }
+
+    /// Reads the replies of a role in the order in which they came, for the `replay` backend.
+    ///
+    /// # Errors
+    /// When they cannot be read, or a line is damaged.
+    pub fn replies(&self, role: Role) -> Result<Vec<RecordedReply>, StoreError> {
+        let path = self.path.join(REPLIES);
+        let mut replies = Vec::new();
+        for event in JournalReader::open(&path)? {
+            let JournalEvent::Reply(record) = event? else { continue };
+            if record.is_of(role) {
+                let record: ReplyRecord = *record;
+                replies.push(record.into_reply().map_err(|reason| StoreError::damaged(&path, reason))?);
+            }
+        }
+        Ok(replies)
+    }
+
+    /// Returns the short ids of the sets, in the order of their names.
+    ///
+    /// # Errors
+    /// When the folder of sets cannot be read.
+    pub fn sets(&self) -> Result<Vec<String>, StoreError> {
+        let folder = self.path.join(SETS);
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(StoreError::read(&folder))?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(StoreError::read(&folder))?.file_name().to_string_lossy().into_owned();
+            if !name.starts_with('.') {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Reads a set: `best`, `initial`, an id, or the beginning of one.
+    ///
+    /// # Errors
+    /// When there is none or more than one such set, or it cannot be read.
+    pub fn load_set(&self, wanted: &str) -> Result<StoredSet, StoreError> {
+        let id = match wanted {
+            "best" => self.best()?,
+            "initial" => self.initial()?,
+            id => id.to_owned(),
+        };
+        let known = self.sets()?;
+        let matching: Vec<&String> = known
+            .iter()
+            .filter(|name| !id.is_empty() && (name.starts_with(&id) || id.starts_with(name.as_str())))
+            .collect();
+        match matching.as_slice() {
+            [name] => {
+                let set = load_set(&self.path.join(SETS).join(name))?;
+                // A longer id than the folder's name must agree in the rest, too.
+                if id.len() > name.len() && !set.id.is_some_and(|found| found.to_string().starts_with(&id)) {
+                    return Err(self.no_set(wanted, known));
+                }
+                Ok(set)
+            }
+            [] => Err(self.no_set(wanted, known)),
+            several => Err(StoreError::AmbiguousSet {
+                run: self.path.clone(),
+                wanted: wanted.into(),
+                candidates: several.iter().map(|name| (*name).clone()).collect(),
+            }),
+        }
+    }
+
+    fn no_set(&self, wanted: &str, known: Vec<String>) -> StoreError {
+        let wanted = wanted.chars().take(80).flat_map(char::escape_debug).collect();
+        StoreError::NoSet { run: self.path.clone(), wanted, known }
+    }
+
+    fn best(&self) -> Result<String, StoreError> {
+        let path = self.path.join(BEST);
+        match path.is_file() {
+            true => Ok(read_text(&path)?.trim().to_owned()),
+            false => Err(self.no_set(BEST, self.sets()?)),
+        }
+    }
+
+    fn initial(&self) -> Result<String, StoreError> {
+        for event in self.journal()? {
+            if let JournalEvent::EvaluationStarted(record) = event? {
+                return Ok(record.set);
+            }
+        }
+        Err(self.no_set("initial", self.sets()?))
+    }
+}

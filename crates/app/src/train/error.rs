@@ -1,0 +1,67 @@
+use std::path::{Path, PathBuf};
+
+use greensand_llm::ModelError;
+use greensand_optimizer::{AdmitError, TrainingError};
+
+use crate::evaluate::EvaluateError;
+use crate::sets::SetError;
+use crate::store::StoreError;
+
+/// A training run that could not go on. What it had until then is in its folder.
+#[derive(Debug, thiserror::Error)]
+#[error("{kind}")]
+pub struct TrainError {
+    /// What went wrong.
+    #[source]
+    pub kind: TrainErrorKind,
+    /// The folder of the run, if it had come to have one.
+    pub run: Option<PathBuf>,
+}
+
+/// What stops a training run.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainErrorKind {
+    /// The initial set cannot be used.
+    #[error("load the initial functions")]
+    Initial(#[source] SetError),
+    /// The run folder cannot be written.
+    #[error("keep the run")]
+    Store(#[from] StoreError),
+    /// A set could not be measured.
+    #[error("measure a function set")]
+    Evaluate(#[source] EvaluateError),
+    /// The optimizer's model fails for every request alike.
+    #[error("get a reply of the optimizer's model")]
+    Optimizer(#[source] ModelError),
+    /// The host failed while a draft was examined.
+    #[error("examine a draft")]
+    Host(#[source] AdmitError),
+    /// The loop and the training disagree.
+    #[error("keep the order of the training")]
+    OutOfOrder(#[from] TrainingError),
+}
+
+impl TrainError {
+    /// Returns the folder of the run, if it had come to have one.
+    pub fn run(&self) -> Option<&Path> {
+        self.run.as_deref()
+    }
+
+    /// Returns what to do about it.
+    pub fn hint(&self) -> Option<String> {
+        self.kind.hint()
+    }
+}
+
+impl TrainErrorKind {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Initial(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Evaluate(error) => error.hint(),
+            Self::Optimizer(error) => error.hint().map(str::to_owned),
+            Self::Host(_) => Some("`greensand doctor` examines this machine".into()),
+            Self::OutOfOrder(_) => None,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Training: the loop that wires agent, optimizer, sandbox and run folder together.
+//!
+//! `greensand-optimizer`'s `Training` says what comes next and decides; this module does it: it measures sets
+//! ([`evaluate`](crate::evaluate())), makes steps, writes everything down before it is used, and moves the head of the
+//! run. The records of *train* go to the optimizer; acceptance is decided on *validation*, or on *train* where there is
+//! none; *test* is sealed until the training is over, and nothing is decided on it.
+
+mod error;
+mod r#loop;
+mod session;
+
+pub use error::{TrainError, TrainErrorKind};
+pub use r#loop::{RunEnding, TrainReport, train};

@@ -1,0 +1,323 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use greensand_llm::{ModelBackend, ModelErrorKind};
+use greensand_optimizer::{Decision, Measurement, StepError, StepErrorKind, StepInput, StopReason, Training, propose};
+use greensand_types::{ContentId, ConversationRecord, FunctionSet, Registration, StepEnd, StepReport};
+
+use super::TrainErrorKind;
+use super::r#loop::{RunEnding, TrainReport};
+use crate::evaluate::{EvaluateError, Job, Measured, TooMuchMissing, measure, with_causes};
+use crate::project::{Project, Split};
+use crate::recording::RecordingBackend;
+use crate::store::{DecisionKind, DecisionRecord, JournalEvent, RunWriter, StepRecord, StopRecord, StoreError};
+use crate::{Equipment, Event, Interrupt, Observer};
+
+/// A training run that is under way.
+pub(super) struct Session<'a> {
+    pub(super) equipment: &'a Equipment,
+    project: &'a Project,
+    assistant: RecordingBackend,
+    optimizer: RecordingBackend,
+    run: Arc<RunWriter>,
+    observer: &'a dyn Observer,
+    interrupt: &'a Interrupt,
+    /// The records of *train* under the best set, with the id of that set.
+    train_records: Mutex<Option<(ContentId, Arc<[ConversationRecord]>)>>,
+}
+
+/// Why a run stops before the training says so.
+#[derive(Debug)]
+pub(super) enum Stop {
+    Interrupted,
+    TooMuchMissing(TooMuchMissing),
+    Failed(TrainErrorKind),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<greensand_optimizer::TrainingError> for Stop {
+    fn from(error: greensand_optimizer::TrainingError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<EvaluateError> for Stop {
+    fn from(error: EvaluateError) -> Self {
+        match error {
+            EvaluateError::Interrupted => Self::Interrupted,
+            EvaluateError::TooMuchMissing(missing) => Self::TooMuchMissing(missing),
+            EvaluateError::Store(error) => error.into(),
+            EvaluateError::NoTasks(_) | EvaluateError::Model(_) => Self::Failed(TrainErrorKind::Evaluate(error)),
+        }
+    }
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(
+        project: &'a Project,
+        equipment: &'a Equipment,
+        run: Arc<RunWriter>,
+        observer: &'a dyn Observer,
+        interrupt: &'a Interrupt,
+    ) -> Self {
+        let recorded = |backend: &Arc<dyn ModelBackend>| RecordingBackend::new(Arc::clone(backend), Arc::clone(&run));
+        Self {
+            assistant: recorded(&equipment.assistant),
+            optimizer: recorded(&equipment.optimizer),
+            equipment,
+            project,
+            run,
+            observer,
+            interrupt,
+            train_records: Mutex::new(None),
+        }
+    }
+
+    /// The split that acceptance is decided on.
+    fn acceptance_split(&self) -> Split {
+        if self.project.tasks.get(Split::Validation).is_empty() { Split::Train } else { Split::Validation }
+    }
+
+    /// Measures a set, lets the training judge it, and registers what is best with both roles.
+    pub(super) async fn evaluate_candidate(
+        &self,
+        training: &mut Training,
+        epoch: u32,
+        set: &Arc<FunctionSet>,
+    ) -> Result<(), Stop> {
+        if epoch == 0 {
+            self.begin_epoch(epoch);
+            self.run.save_set(set)?;
+        }
+        let split = self.acceptance_split();
+        let measured = self.measure(epoch, split, set).await?;
+        let decision = training.measured(Measurement { set: set.id(), scores: measured.scores() })?;
+        let is_best = training.best().id() == set.id();
+        self.decided(training, epoch, set.id(), &decision)?;
+        if split == Split::Train && is_best {
+            self.keep_train_records(set.id(), measured);
+        }
+        Ok(())
+    }
+
+    /// Makes a step of the optimizer from the records of the best set.
+    pub(super) async fn propose(&self, training: &mut Training, epoch: u32) -> Result<(), Stop> {
+        let best = Arc::clone(training.best());
+        let records = self.train_records(&best, epoch - 1).await?;
+        self.begin_epoch(epoch);
+        self.observer.event(Event::StepStarted { epoch });
+        let input = StepInput {
+            best: &best,
+            records: &records,
+            failures: training.failures(),
+            success_rate: success_rate(&records),
+            epoch,
+        };
+        let step = propose(input, &self.optimizer, self.equipment.runtime.as_ref(), &self.equipment.step);
+        let made = tokio::select! {
+            biased;
+            () = self.interrupt.raised() => return Err(Stop::Interrupted),
+            made = step => made,
+        };
+        let report = self.keep_step(epoch, made)?;
+        if let Some(decision) = training.proposed(&report)? {
+            self.decided(training, epoch, report.candidate.id(), &decision)?;
+        }
+        Ok(())
+    }
+
+    /// Scores the initial and the best set on *test*, once. Nothing is decided on it.
+    pub(super) async fn final_test(
+        &self,
+        initial: &Arc<FunctionSet>,
+        best: &Arc<FunctionSet>,
+        epoch: u32,
+    ) -> Result<(), Stop> {
+        if !self.project.settings.training.final_test || self.project.tasks.get(Split::Test).is_empty() {
+            return Ok(());
+        }
+        self.measure(epoch, Split::Test, initial).await?;
+        if best.id() != initial.id() {
+            self.measure(epoch, Split::Test, best).await?;
+        }
+        Ok(())
+    }
+
+    /// Closes the run: writes down how it ended, and its report.
+    pub(super) fn close(&self, finished: Result<StopReason, Stop>) -> Result<TrainReport, TrainErrorKind> {
+        let (kind, reason, ending) = match finished {
+            Ok(reason) => {
+                let kind = stop_kind(&reason);
+                let ending = match reason {
+                    StopReason::TooMuchMissing { .. } => RunEnding::TooMuchMissing,
+                    StopReason::MaxEpochs { .. } | StopReason::Patience { .. } => RunEnding::Finished,
+                };
+                (kind, reason.to_string(), Ok(ending))
+            }
+            Err(Stop::Interrupted) => ("interrupted", "interrupted".into(), Ok(RunEnding::Interrupted)),
+            Err(Stop::TooMuchMissing(missing)) => {
+                ("too_much_missing", missing.to_string(), Ok(RunEnding::TooMuchMissing))
+            }
+            Err(Stop::Failed(error)) => ("failed", with_causes(&error), Err(error)),
+        };
+        let written = self.write_end(kind, reason);
+        // The first error is the one to tell: that the end could not be written down mostly follows from it.
+        let ending = ending?;
+        let report = written?;
+        Ok(TrainReport { folder: self.run.folder().clone(), report, ending })
+    }
+
+    fn write_end(&self, kind: &str, reason: String) -> Result<crate::store::Report, StoreError> {
+        self.run.append(&JournalEvent::Stopped(StopRecord { kind: kind.into(), reason }))?;
+        self.run.write_report()
+    }
+
+    async fn measure(&self, epoch: u32, split: Split, set: &Arc<FunctionSet>) -> Result<Measured, Stop> {
+        let job = Job {
+            equipment: self.equipment,
+            assistant: &self.assistant,
+            set,
+            tasks: self.project.tasks.get(split),
+            split,
+            epoch,
+            jobs: self.project.settings.training.jobs,
+            run: Some(&self.run),
+            observer: self.observer,
+            interrupt: self.interrupt,
+        };
+        measure(job).await.map_err(|(error, _)| error.into())
+    }
+
+    /// Returns the records of *train* under the best set; they are made when a step first needs them.
+    async fn train_records(&self, best: &Arc<FunctionSet>, epoch: u32) -> Result<Arc<[ConversationRecord]>, Stop> {
+        let kept = self.train_records.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, records)) = kept.filter(|(set, _)| *set == best.id()) {
+            return Ok(records);
+        }
+        let measured = self.measure(epoch, Split::Train, best).await?;
+        Ok(self.keep_train_records(best.id(), measured))
+    }
+
+    fn keep_train_records(&self, set: ContentId, measured: Measured) -> Arc<[ConversationRecord]> {
+        let records: Arc<[ConversationRecord]> = measured.into_records().into();
+        *self.train_records.lock().unwrap_or_else(PoisonError::into_inner) = Some((set, Arc::clone(&records)));
+        records
+    }
+
+    /// Keeps a step, also one that was cut short: what it had proposed until then is measured like any other.
+    fn keep_step(&self, epoch: u32, made: Result<StepReport, StepError>) -> Result<StepReport, Stop> {
+        let (report, error) = match made {
+            Ok(report) => (report, None),
+            Err(StepError { kind, partial, .. }) => {
+                let partial = *partial;
+                let report = StepReport {
+                    parent: partial.parent,
+                    candidate: partial.candidate,
+                    proposals: partial.proposals,
+                    end: StepEnd::Terminated,
+                    usage: partial.usage,
+                };
+                (report, Some(kind))
+            }
+        };
+        let text = error.as_ref().map(|error| with_causes(error));
+        // What the journal names is in the folder before.
+        self.run.save_set(&report.candidate)?;
+        let record = StepRecord::of(epoch, &report, text);
+        self.run.append(&JournalEvent::Step(record.clone()))?;
+        for proposal in &record.proposals {
+            self.observer.event(Event::Proposed { epoch, proposal });
+        }
+        if let Some(error) = self.run.take_failure() {
+            return Err(error.into());
+        }
+        match error {
+            None => Ok(report),
+            Some(kind) => {
+                let message = format!("the step of epoch {epoch} was cut short: {}", with_causes(&kind));
+                match kind {
+                    StepErrorKind::Host(error) => Err(Stop::Failed(TrainErrorKind::Host(error))),
+                    StepErrorKind::Model(error)
+                        if error.concerns_every_request() || error.kind() == ModelErrorKind::Exhausted =>
+                    {
+                        Err(Stop::Failed(TrainErrorKind::Optimizer(error)))
+                    }
+                    StepErrorKind::Model(_) => {
+                        self.run.warn(&message);
+                        self.observer.event(Event::Warning { message: &message });
+                        Ok(report)
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin_epoch(&self, epoch: u32) {
+        self.observer.event(Event::EpochStarted { epoch, max_epochs: self.equipment.training.max_epochs });
+    }
+
+    /// Writes a decision down, moves the head, and registers the best set with both roles.
+    fn decided(
+        &self,
+        training: &Training,
+        epoch: u32,
+        set: ContentId,
+        decision: &Decision,
+    ) -> Result<Registration, StoreError> {
+        // One registration is both views; from here on nothing else is handed to assistant and user proxy.
+        let registration = Registration::of(Arc::clone(training.best()));
+        let record = decision_record(epoch, set, registration.set_id(), decision);
+        self.run.append(&JournalEvent::Decision(record.clone()))?;
+        self.run.set_best(registration.set_id())?;
+        self.observer.event(Event::Decided { epoch, decision: &record });
+        Ok(registration)
+    }
+}
+
+fn decision_record(epoch: u32, set: ContentId, best: ContentId, decision: &Decision) -> DecisionRecord {
+    let (kind, score, compared_with, reason) = match decision {
+        Decision::Baseline { score } => {
+            (DecisionKind::Baseline, Some(*score), None, "the initial set was measured".to_owned())
+        }
+        Decision::Accepted { score, previous } => {
+            (DecisionKind::Accepted, Some(*score), Some(*previous), "the mean score is higher".to_owned())
+        }
+        Decision::RolledBack { score, best, reason } => {
+            (DecisionKind::RolledBack, Some(*score), Some(*best), reason.clone())
+        }
+        Decision::Unchanged => (DecisionKind::Unchanged, None, None, "the step changed nothing".to_owned()),
+        Decision::NotCompared { missing, tasks } => {
+            (DecisionKind::NotCompared, None, None, format!("{missing} of {tasks} tasks have no score to compare"))
+        }
+    };
+    DecisionRecord {
+        epoch,
+        set: set.to_string(),
+        decision: kind,
+        score,
+        compared_with,
+        reason,
+        registered: best.to_string(),
+    }
+}
+
+fn stop_kind(reason: &StopReason) -> &'static str {
+    match reason {
+        StopReason::MaxEpochs { .. } => "max_epochs",
+        StopReason::Patience { .. } => "patience",
+        StopReason::TooMuchMissing { .. } => "too_much_missing",
+    }
+}
+
+fn success_rate(records: &[ConversationRecord]) -> f64 {
+    if records.is_empty() {
+        return 0.0;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "no task set has 2^53 tasks")]
+    let count = records.len() as f64;
+    records.iter().map(|record| record.verdict.score).sum::<f64>() / count
+}
