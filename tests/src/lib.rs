@@ -1,1 +1,3 @@
-//! placeholder
+//! What the suites in `tests/` share.
+
+pub mod chat_server;

@@ -1,4 +1,4 @@
-use greensand_types::{FunctionCall, Message};
+use greensand_types::{FunctionCall, JsonKind, JsonText, Message};
 use serde_json::{Map, Value, json};
 
 use crate::{ChatRequest, Sampling, TokenLimitField, ToolDefinition};
@@ -76,8 +76,8 @@ fn sendable_name(name: &str) -> String {
 /// Many servers parse the arguments of earlier calls and refuse the conversation when they are not a JSON object.
 /// The text stays readable to the model that wrote it.
 fn sendable_arguments(arguments: &str) -> String {
-    match serde_json::from_str::<Value>(arguments) {
-        Ok(Value::Object(_)) => arguments.to_owned(),
+    match JsonText::parse(arguments) {
+        Ok(json) if json.kind() == JsonKind::Object => arguments.to_owned(),
         Ok(_) | Err(_) => json!({ "malformed_arguments": arguments }).to_string(),
     }
 }

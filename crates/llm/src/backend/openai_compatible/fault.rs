@@ -44,12 +44,13 @@ impl Fault {
     pub(super) fn from_connection(error: reqwest::Error) -> Self {
         // An address may hold what should not be shown.
         let error = error.without_url();
-        if error.is_timeout() {
-            Self::TimedOut
-        } else if error.is_builder() {
+        if error.is_builder() {
             Self::Unsendable(error.to_string())
         } else if error.is_connect() {
+            // Also when it took too long: that is no slow model, but no server.
             Self::NoConnection(error)
+        } else if error.is_timeout() {
+            Self::TimedOut
         } else {
             Self::Broken(error)
         }
@@ -110,7 +111,9 @@ impl Fault {
                     .caused_by(error)
             }
             Self::Broken(error) => {
-                let message = format!("the connection to `{endpoint}` broke before the reply was complete{tries}");
+                let cause = root_cause(&error);
+                let message =
+                    format!("the connection to `{endpoint}` broke before the reply was complete{tries}: {cause}");
                 ModelError::new(ModelErrorKind::Unreachable, message).caused_by(error)
             }
             Self::TimedOut => {
@@ -131,7 +134,8 @@ impl Fault {
                     .with_hint("set `max_tokens`, or raise `max_reply_bytes`")
             }
             Self::NotACompletion { reason, body } => {
-                let quote = quoted(&body, checked);
+                // The reason may quote the answer in its turn.
+                let (reason, quote) = (harmless(reason, checked), quoted(&body, checked));
                 let message = format!("the answer of `{endpoint}` is not a chat completion: {reason}{quote}");
                 ModelError::new(ModelErrorKind::BadReply, message)
                     .with_hint("check that `base_url` is that of a chat-completions endpoint; it often ends in `/v1`")
@@ -228,14 +232,19 @@ fn code_and_message(body: &str) -> (String, String) {
     (text("code").or_else(|| text("type")).unwrap_or_default(), message.unwrap_or_else(|| body.to_owned()))
 }
 
-/// Quotes what an endpoint said, without the key if it was so careless as to repeat it.
+/// Quotes what an endpoint said, if it said anything.
 fn quoted(body: &str, checked: &CheckedSettings) -> String {
-    let (_, mut message) = code_and_message(body);
-    if let Some(key) = &checked.settings.api_key {
-        message = message.replace(key.expose(), "[key]");
-    }
-    let message = quotable(&message, MAX_QUOTE);
+    let message = harmless(code_and_message(body).1, checked);
     if message.is_empty() { message } else { format!(": {message}") }
+}
+
+/// Shortens and escapes a text of the endpoint, and takes the key out of it if it was so careless as to repeat it.
+fn harmless(text: String, checked: &CheckedSettings) -> String {
+    let text = match &checked.settings.api_key {
+        Some(key) => text.replace(key.expose(), "[key]"),
+        None => text,
+    };
+    quotable(&text, MAX_QUOTE)
 }
 
 fn root_cause(error: &dyn Error) -> String {
