@@ -3,7 +3,7 @@ use std::sync::Arc;
 use greensand_llm::{ChatReply, ChatRequest, ModelBackend, ModelError, ModelErrorKind};
 use greensand_types::BoxFuture;
 
-use crate::store::{JournalEvent, ReplyRecord, RunWriter};
+use crate::store::{ReplyRecord, RunWriter};
 
 /// A backend whose every reply is in the journal of a run before anybody uses it.
 ///
@@ -27,8 +27,7 @@ impl ModelBackend for RecordingBackend {
     fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {
         Box::pin(async move {
             let reply = self.backend.chat(request).await?;
-            let record = JournalEvent::Reply(Box::new(ReplyRecord::of(request, &reply)));
-            match self.run.replies().append(&record) {
+            match self.run.append_reply(ReplyRecord::of(request, &reply)) {
                 Ok(()) => Ok(reply),
                 Err(error) => {
                     self.run.fail(error);

@@ -1,5 +1,7 @@
 use std::path::{Path, PathBuf};
 
+use greensand_agent::{OpenScorerError, open_scorer};
+
 use super::{TaskSetError, TaskSets};
 use crate::Environment;
 use crate::settings::{Overrides, ProjectSource, Settings, SettingsError, resolve};
@@ -31,6 +33,9 @@ pub enum ProjectError {
     /// Its settings cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// Its scorer does not open.
+    #[error("open the scorer, settings `scorer.name` and `scorer.options`")]
+    Scorer(#[from] OpenScorerError),
     /// Its tasks cannot be used.
     #[error(transparent)]
     Tasks(#[from] TaskSetError),
@@ -42,7 +47,7 @@ impl ProjectError {
         match self {
             Self::Missing { path } => Some(format!("`greensand init {}` makes one", path.display())),
             Self::Settings(error) => error.hint(),
-            Self::Tasks(_) => None,
+            Self::Scorer(_) | Self::Tasks(_) => None,
         }
     }
 }
@@ -57,6 +62,7 @@ pub fn open_project(path: &Path, overrides: &Overrides, environment: &Environmen
     }
     let source = ProjectSource::read(path)?;
     let settings = resolve(&source, overrides, environment)?;
-    let tasks = TaskSets::read(&settings.tasks)?;
+    let scorer = open_scorer(&settings.scorer.name, &settings.scorer.options)?;
+    let tasks = TaskSets::read(&settings.tasks, scorer.as_ref())?;
     Ok(Project { root: source.root, file: source.file, settings, tasks, command: Vec::new() })
 }

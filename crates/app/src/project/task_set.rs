@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use greensand_agent::Scorer;
 use greensand_types::{ContentId, Task};
 
 use super::divide::divide;
@@ -143,11 +144,12 @@ pub enum TaskSetError {
 }
 
 impl TaskSets {
-    /// Reads the files that the settings name.
+    /// Reads the files that the settings name, for a scorer that must be able to compare with every target.
     ///
     /// # Errors
-    /// When a file cannot be read, a line is no task, an id occurs twice, a task is in two splits, or a split is empty.
-    pub fn read(section: &TasksSection) -> Result<Self, TaskSetError> {
+    /// When a file cannot be read, a line is no task, a target can never be met, an id occurs twice, a task is in two
+    /// splits, or a split is empty.
+    pub fn read(section: &TasksSection, scorer: &dyn Scorer) -> Result<Self, TaskSetError> {
         let mut files = Vec::new();
         let placed = match &section.files {
             TaskFiles::PerSplit { train, validation, test } => {
@@ -162,6 +164,7 @@ impl TaskSets {
             }
         };
         check_splits(section, &placed)?;
+        placed.iter().flatten().try_for_each(|placed| check_target(placed, scorer))?;
         let warnings = same_questions(&placed);
         let splits = placed.map(|tasks| tasks.into_iter().map(|placed| Arc::new(placed.task)).collect());
         Ok(Self { splits, files, warnings })
@@ -270,6 +273,14 @@ fn check_not_empty(section: &TasksSection, split: Split, tasks: &[PlacedTask]) -
     Ok(())
 }
 
+fn check_target(placed: &PlacedTask, scorer: &dyn Scorer) -> Result<(), TaskFileError> {
+    scorer.check_target(&placed.task.target).map_err(|error| TaskFileError::Line {
+        path: placed.file.clone(),
+        line: placed.line,
+        reason: error.to_string(),
+    })
+}
+
 /// Says where two splits ask the same question under different ids.
 fn same_questions(splits: &[Vec<PlacedTask>; 3]) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -292,4 +303,123 @@ fn same_questions(splits: &[Vec<PlacedTask>; 3]) -> Vec<String> {
 
 fn listed(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::SplitSection;
+
+    /// Writes files, reads them as the splits that they are named for, and returns what went wrong.
+    fn check(files: &[(&str, &str)]) -> Result<TaskSets, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut splits = [Vec::new(), Vec::new(), Vec::new()];
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text).unwrap();
+            let split = Split::ALL.into_iter().find(|split| name.starts_with(split.as_str())).unwrap();
+            splits[split as usize].push(path);
+        }
+        let [train, validation, test] = splits;
+        read(TaskFiles::PerSplit { train, validation, test })
+            .map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
+    }
+
+    fn read(files: TaskFiles) -> Result<TaskSets, TaskSetError> {
+        let section = TasksSection {
+            files,
+            id_key: "id".into(),
+            question_keys: vec!["question".into()],
+            target_keys: vec!["target".into(), "answer".into()],
+        };
+        let scorer = greensand_agent::open_scorer("number", &serde_json::Map::new()).unwrap();
+        TaskSets::read(&section, scorer.as_ref())
+    }
+
+    fn task(id: &str, question: &str) -> String {
+        format!("{{\"id\":\"{id}\",\"question\":\"{question}\",\"target\":\"1\"}}\n")
+    }
+
+    #[test]
+    fn splits_keep_the_order_of_their_files() {
+        let sets =
+            check(&[("train.jsonl", &(task("b", "1") + &task("a", "2"))), ("test.jsonl", &task("c", "3"))]).unwrap();
+        let ids: Vec<_> = sets.get(Split::Train).iter().map(|task| task.id.as_str()).collect();
+        assert_eq!(ids, ["b", "a"]);
+        assert_eq!((sets.get(Split::Validation).len(), sets.get(Split::Test).len()), (0, 1));
+        let counts: Vec<_> = sets.files().iter().map(|file| (file.split, file.tasks)).collect();
+        assert_eq!(counts, [(Some(Split::Train), 2), (Some(Split::Test), 1)]);
+    }
+
+    #[test]
+    fn derived_ids_tell_files_of_one_name_apart() {
+        let line = "{\"question\":\"%\",\"answer\":\"1\"}\n";
+        let sets =
+            check(&[("train/algebra.jsonl", &line.replace('%', "x")), ("test/algebra.jsonl", &line.replace('%', "y"))])
+                .unwrap();
+        assert_eq!(sets.get(Split::Train)[0].id.as_str(), "train-algebra-1");
+        assert_eq!(sets.get(Split::Test)[0].id.as_str(), "test-algebra-1");
+    }
+
+    #[test]
+    fn what_concerns_several_lines_names_them() {
+        for (files, expected) in [
+            (
+                &[("train.jsonl", task("a", "1") + &task("a", "2"))][..],
+                "train.jsonl:2: the id `a` is taken by train.jsonl:1: give every task an id of its own",
+            ),
+            (
+                &[("train.jsonl", task("a", "1")), ("test.jsonl", task("b", "2") + &task("a", "3"))],
+                "test.jsonl:2: the id `a` is taken by train.jsonl:1: give every task an id of its own",
+            ),
+            (
+                &[("train.jsonl", task("a", "1")), ("test.jsonl", task("a", "1"))],
+                "test.jsonl:1: the task `a` of test is also in train (train.jsonl:1): a score on it would say nothing",
+            ),
+            (
+                &[("train.jsonl", task("a", "1")), ("validation.jsonl", "\n\n".into())],
+                "the split validation is empty: `validation.jsonl` has no tasks",
+            ),
+            (&[("train.jsonl", String::new())], "the split train is empty: `train.jsonl` has no tasks"),
+            (
+                &[("train.jsonl", "\n{\"question\":\"q\",\"target\":\"many\"}".into())],
+                "train.jsonl:2: the target cannot be scored: ",
+            ),
+        ] {
+            let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+            let error = check(&files).unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_same_question_in_two_splits_is_a_warning() {
+        let sets = check(&[("train.jsonl", &task("a", "1")), ("test.jsonl", &task("b", "1"))]).unwrap();
+        assert_eq!(sets.warnings().len(), 1);
+        assert!(sets.warnings()[0].starts_with("1 question(s) of test are also asked in train, such as `b`"));
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error =
+            read(TaskFiles::PerSplit { train: vec!["/no/where.jsonl".into()], validation: vec![], test: vec![] });
+        assert_eq!(error.unwrap_err().to_string(), "read the task file `/no/where.jsonl`");
+    }
+
+    #[test]
+    fn one_file_is_dealt_out() {
+        use crate::settings::Share;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("all.jsonl");
+        let text: String = (0..20).map(|index| task(&format!("t{index}"), &index.to_string())).collect();
+        std::fs::write(&path, text).unwrap();
+        let half = Share::Fraction(0.5);
+        let split = SplitSection { train: half, validation: Share::Count(4), test: Share::Count(6), seed: 3 };
+        let sets = read(TaskFiles::Divided { files: vec![path.clone()], split }).unwrap();
+        assert_eq!(Split::ALL.map(|split| sets.get(split).len()), [10, 4, 6]);
+        let split = SplitSection { train: Share::Count(0), ..split };
+        let error = read(TaskFiles::Divided { files: vec![path], split }).unwrap_err().to_string();
+        assert!(error.starts_with("the split train is empty"), "{error}");
+    }
 }

@@ -154,14 +154,16 @@ pub(super) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
-/// Returns the known name that is most like another one, if one is like it at all.
+/// Returns the known setting or table that is most like a name, if one is like it at all.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
     let written: String = name.chars().take(80).collect();
-    let distance = |key: &&Key| {
+    let distance = |known: &str| strsim::damerau_levenshtein(&written, known);
+    let keys = KEYS.iter().map(|key| {
         // A key that was written without its table is near to the same key in any table.
         let last = key.name.rsplit('.').next().unwrap_or(key.name);
-        strsim::damerau_levenshtein(&written, key.name).min(strsim::damerau_levenshtein(&written, last) + 1)
-    };
-    let best = KEYS.iter().min_by_key(distance)?;
-    (distance(&best) <= written.chars().count().max(4) / 2).then_some(best.name)
+        (distance(key.name).min(distance(last) + 1), key.name)
+    });
+    let tables = KEYS.iter().filter_map(|key| Some(key.name.rsplit_once('.')?.0)).map(|table| (distance(table), table));
+    let (distance, best) = keys.chain(tables).min_by_key(|(distance, _)| *distance)?;
+    (distance <= written.chars().count().max(4) / 2).then_some(best)
 }

@@ -11,7 +11,7 @@ use toml::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{self, KEYS, Key, Kind};
-use super::value::{check, parse_text};
+use super::value::{check, parse_text, parse_toml};
 use super::{Overrides, SettingSource, SettingsError};
 use crate::Environment;
 
@@ -117,16 +117,33 @@ pub(super) fn read_environment(environment: &Environment) -> Result<Layer, Setti
     Ok(layer)
 }
 
-/// Reads flags.
-pub(super) fn read_overrides(overrides: &Overrides, environment: &Environment) -> Result<Layer, SettingsError> {
+/// Reads flags. A member of an open table joins what the layers `below` have in it.
+pub(super) fn read_overrides(
+    overrides: &Overrides,
+    environment: &Environment,
+    below: &Layer,
+) -> Result<Layer, SettingsError> {
     let mut layer = Layer::new();
     for entry in &overrides.entries {
         let source = SettingSource::Flag { flag: entry.flag.clone() };
+        if let Some((key, member)) = member_of_table(&entry.key) {
+            let table = layer.remove(key.name).or_else(|| below.get(key.name).cloned()).map(|sourced| sourced.value);
+            let mut table = table.and_then(|value| value.try_into::<toml::Table>().ok()).unwrap_or_default();
+            table.insert(member.to_owned(), parse_toml(&entry.text));
+            layer.insert(key.name, Sourced { value: Value::Table(table), source });
+            continue;
+        }
         let Some(key) = keys::find(&entry.key) else { return Err(unknown(source, entry.key.clone())) };
         let value = check(key, parse_text(key, &entry.text), &source, environment.current_dir())?;
         layer.insert(key.name, Sourced { value, source });
     }
     Ok(layer)
+}
+
+/// Reads `scorer.options.NAME` as a table and a member of it.
+fn member_of_table(key: &str) -> Option<(&'static Key, &str)> {
+    let tables = KEYS.iter().filter(|known| matches!(known.kind, Kind::Table));
+    tables.into_iter().find_map(|known| Some((known, key.strip_prefix(known.name)?.strip_prefix('.')?)))
 }
 
 /// Returns the environment variable of a setting.

@@ -77,7 +77,7 @@ pub fn resolve(
     let mut values = layer::read_toml(DEFAULTS, TomlOrigin::Defaults, &project.root)?;
     values.extend(layer::read_toml(&project.text, TomlOrigin::File(&project.file), &project.root)?);
     values.extend(layer::read_environment(environment)?);
-    values.extend(layer::read_overrides(overrides, environment)?);
+    values.extend(layer::read_overrides(overrides, environment, &values)?);
     resolved::build(values, &project.root)
 }
 

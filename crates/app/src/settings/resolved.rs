@@ -246,8 +246,8 @@ impl Settings {
 
 /// Builds the plain values. Kinds were checked as the layers were read.
 pub(super) fn build(mut values: Layer, root: &Path) -> Result<Settings, SettingsError> {
-    leave_script_for_model(&mut values);
     inherit_model(&mut values);
+    leave_script_for_model(&mut values);
     let layer = Reader(&values);
     let settings = Settings {
         name: layer.text("project.name").unwrap_or_else(|| name_of(root)),
@@ -313,7 +313,6 @@ fn leave_script_for_model(values: &mut Layer) {
     let is_flag =
         |sourced: Option<&Sourced>| sourced.is_some_and(|sourced| matches!(sourced.source, SettingSource::Flag { .. }));
     for (backend, model) in [("model.backend", "model.model"), ("optimizer.model.backend", "optimizer.model.model")] {
-        // An unset backend of the optimizer is that of the assistant, which this loop has already seen to.
         let Some(chosen) = values.get(backend) else { continue };
         let is_hosted = chosen.value.as_str() == Some("openai_compatible");
         if is_flag(values.get(model)) && !is_flag(Some(chosen)) && !is_hosted {

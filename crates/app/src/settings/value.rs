@@ -64,7 +64,7 @@ pub(super) fn check(key: &Key, value: Value, source: &SettingSource, base: &Path
 /// Reads a text from environment or flag as the setting wants it; what does not fit stays text, for [`check`] to refuse.
 pub(super) fn parse_text(key: &Key, text: &str) -> Value {
     let as_written = || Value::String(text.to_owned());
-    let as_toml = || toml::from_str::<toml::Table>(&format!("value = {text}")).ok()?.remove("value");
+    let as_toml = || parse_toml(text);
     match key.kind {
         Kind::Integer(..) | Kind::Number(..) | Kind::Share => text
             .trim()
@@ -73,14 +73,22 @@ pub(super) fn parse_text(key: &Key, text: &str) -> Value {
             .or_else(|_| text.trim().parse().map(Value::Float))
             .unwrap_or_else(|_| as_written()),
         Kind::Switch => text.trim().parse().map(Value::Boolean).unwrap_or_else(|_| as_written()),
-        Kind::TextList | Kind::PathList if text.trim_start().starts_with('[') => as_toml().unwrap_or_else(as_written),
+        Kind::TextList | Kind::PathList if text.trim_start().starts_with('[') => as_toml(),
         Kind::TextList | Kind::PathList => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
         }
-        Kind::Table => as_toml().unwrap_or_else(as_written),
+        Kind::Table => as_toml(),
         Kind::Text | Kind::VariableName | Kind::Url | Kind::Path | Kind::Choice(_) => as_written(),
     }
+}
+
+/// Reads a text as a TOML value, or as a plain text where it is none.
+pub(super) fn parse_toml(text: &str) -> Value {
+    let read = toml::from_str::<toml::Table>(&format!("value = {text}")).ok();
+    // One entry: a line break in the text must not smuggle in more.
+    let value = read.filter(|table| table.len() == 1).and_then(|mut table| table.remove("value"));
+    value.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
 fn texts(value: Value) -> Result<Vec<String>, Value> {

@@ -1,15 +1,16 @@
-//! The report of a run: a fold over the events of its journal.
+//! The report of a run: a fold over the events of its journal and over its replies.
 //!
 //! Whoever feeds the same events gets the same report, whether the run is under way, over, or was killed. Times are
 //! not in it, so that two runs that went alike have equal reports.
 
 use std::collections::BTreeMap;
 
+use greensand_llm::Role;
 use serde::{Deserialize, Serialize};
 
 use super::journal::JournalEvent;
 use super::records::{
-    CallRecord, ConversationRecordLine, DecisionKind, DecisionRecord, EvaluationRecord, StepRecord, StopRecord,
+    CallRecord, ConversationRecordLine, DecisionRecord, EvaluationRecord, ReplyRecord, StepRecord, StopRecord,
     UsageRecord,
 };
 
@@ -114,11 +115,13 @@ impl ReportBuilder {
         Self::default()
     }
 
-    /// Takes note of an event. Events come in the order of the journal.
+    /// Takes note of an event of the journal, in its order, or of a reply.
     pub fn add(&mut self, event: &JournalEvent) {
         match event {
             JournalEvent::Opened(opened) => self.report.run.clone_from(&opened.run),
-            JournalEvent::EvaluationStarted(_) | JournalEvent::Missing(_) | JournalEvent::Reply(_) => {}
+            JournalEvent::EvaluationStarted(record) => self.add_start(record),
+            JournalEvent::Missing(_) => {}
+            JournalEvent::Reply(record) => self.add_reply(record),
             JournalEvent::Conversation(line) => self.add_conversation(line),
             JournalEvent::EvaluationDone(record) if record.split == TEST => self.test.push(record.clone()),
             JournalEvent::EvaluationDone(record) => self.epoch(record.epoch).scores.push(record.clone()),
@@ -164,7 +167,6 @@ impl ReportBuilder {
     }
 
     fn add_conversation(&mut self, line: &ConversationRecordLine) {
-        add(&mut self.report.assistant_usage, line.usage);
         if line.split == TEST {
             return;
         }
@@ -184,8 +186,24 @@ impl ReportBuilder {
         }
     }
 
+    /// The first measurement of a run is that of the initial set, on the split that acceptance is decided on.
+    fn add_start(&mut self, record: &EvaluationRecord) {
+        if self.report.initial.is_none() {
+            self.report.initial = Some(record.set.clone());
+            self.report.acceptance_split.clone_from(&record.split);
+        }
+    }
+
+    /// What was paid is what came: also replies of tasks and steps that were abandoned.
+    fn add_reply(&mut self, record: &ReplyRecord) {
+        let usage = match record.is_of(Role::Optimizer) {
+            true => &mut self.report.optimizer_usage,
+            false => &mut self.report.assistant_usage,
+        };
+        add(usage, record.usage);
+    }
+
     fn add_step(&mut self, record: &StepRecord) {
-        add(&mut self.report.optimizer_usage, record.usage);
         for proposal in record.proposals.iter().filter(|proposal| proposal.applied) {
             if let Some(id) = &proposal.id {
                 self.written.entry(id.clone()).or_insert(record.epoch);
@@ -195,11 +213,6 @@ impl ReportBuilder {
     }
 
     fn add_decision(&mut self, record: &DecisionRecord) {
-        if record.decision == DecisionKind::Baseline {
-            self.report.initial = Some(record.set.clone());
-            let split = self.epoch(record.epoch).scores.first().map(|score| score.split.clone());
-            self.report.acceptance_split = split.unwrap_or_default();
-        }
         self.report.best = Some(record.registered.clone());
         self.epoch(record.epoch).decision = Some(record.clone());
     }

@@ -118,10 +118,15 @@ impl RunFolder {
         for event in journal.by_ref() {
             builder.add(&event?);
         }
-        let note = journal.note();
+        // Each file opens with its own first line; the second says nothing new.
+        let mut replies = JournalReader::open(&self.path.join(REPLIES))?;
+        for event in replies.by_ref() {
+            builder.add(&event?);
+        }
+        let notes = journal.note().into_iter().chain(replies.note());
         let mut report = self.finish_report(&builder)?;
         report.run = self.name();
-        report.warnings.extend(note);
+        report.warnings.extend(notes);
         // What was said while the run was on and stands in no event.
         let written: Result<Report, _> = read_json(&self.path.join(REPORT), super::report::REPORT_FORMAT);
         report.warnings.extend(written.map(|report| report.warnings).unwrap_or_default());

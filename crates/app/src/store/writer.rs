@@ -12,6 +12,7 @@ use super::files::{replace, replace_json};
 use super::function_set::write_set;
 use super::journal::{Journal, JournalEvent};
 use super::manifest::Manifest;
+use super::records::ReplyRecord;
 use super::report::{Report, ReportBuilder};
 use super::run_folder::{BEST, JOURNAL, LOCK, MANIFEST, REPLIES, REPORT, REPORT_TEXT, RunFolder, SETS};
 
@@ -60,9 +61,15 @@ impl RunWriter {
         &self.folder
     }
 
-    /// Returns the journal of replies.
-    pub fn replies(&self) -> &Journal {
-        &self.replies
+    /// Appends a reply to the journal of replies.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn append_reply(&self, reply: ReplyRecord) -> Result<(), StoreError> {
+        let event = JournalEvent::Reply(Box::new(reply));
+        self.replies.append(&event)?;
+        self.report.lock().unwrap_or_else(PoisonError::into_inner).add(&event);
+        Ok(())
     }
 
     /// Keeps an error of the disk that happened where only another kind of error can be returned.
