@@ -296,7 +296,7 @@ fn ways_around(graph: &Graph, from: &str, packages: &[&str], door: &str) -> Vec<
             continue;
         }
         for next in graph.get(&last).into_iter().flatten() {
-            open.push([way.as_slice(), &[next.clone()]].concat());
+            open.push([way.as_slice(), std::slice::from_ref(next)].concat());
         }
     }
     ways

@@ -90,11 +90,14 @@ fn a_refused_draft_goes_back_with_its_reason_and_is_corrected() {
     // The rule of the correction answers only a request that ends with the refusal: it went back.
     let reason = proposals(1)[0].reason.as_deref().unwrap();
     assert!(reason.contains("\"different_words\"") && reason.contains("steady,"), "{reason}");
-    check(4, &[
-        ("add", "prime_remainder", None),
-        ("add", "savings_balance", Some("signature")),
-        ("add", "savings_balance", None),
-    ]);
+    check(
+        4,
+        &[
+            ("add", "prime_remainder", None),
+            ("add", "savings_balance", Some("signature")),
+            ("add", "savings_balance", None),
+        ],
+    );
     let reason = proposals(4)[1].reason.as_deref().unwrap();
     assert!(reason.contains("yearly_percent"), "{reason}");
 }
@@ -168,7 +171,8 @@ fn the_readme_tells_the_numbers_of_the_run() {
     }
     let test = TRAINED.report.test.as_ref().unwrap();
     let (initial, best) = (test.initial.as_ref().unwrap(), test.best.as_ref().unwrap());
-    let told = format!("{} of the {} test tasks, where the empty set solved {}", best.solved, best.tasks, initial.solved);
+    let told =
+        format!("{} of the {} test tasks, where the empty set solved {}", best.solved, best.tasks, initial.solved);
     assert!(readme.split_whitespace().collect::<Vec<_>>().join(" ").contains(&told), "README.md does not say: {told}");
 }
 
@@ -181,7 +185,11 @@ fn a_learned_function_is_read_back_admitted_and_called() {
     let LoadedSet { set, .. } = block_on(source.load(&*SANDBOX, equipment.admission())).unwrap();
     let function = set.get("totient_sum").unwrap().draft();
     let outcome = block_on(SANDBOX.invoke(Invocation {
-        source: SourceText { language: function.language.clone(), text: Arc::clone(&function.source), packages: vec![] },
+        source: SourceText {
+            language: function.language.clone(),
+            text: Arc::clone(&function.source),
+            packages: vec![],
+        },
         entry: Entry::Function(function.signature.name().to_string()),
         arguments: JsonText::parse("{\"first\": 1, \"last\": 100}").unwrap(),
         limits: SANDBOX.default_limits(&function.language).unwrap(),
