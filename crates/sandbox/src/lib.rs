@@ -11,6 +11,31 @@
 //! (what a guest may import), `outcome` (the class of an ending, from host flags only), `image` (making, keeping
 //! and opening images), `engine` (every setting of wasmtime, with its reason).
 //!
+//! ```no_run
+//! use greensand_sandbox::{Sandbox, SandboxSettings};
+//! use greensand_types::{Encoding, Entry, FunctionRuntime, Grants, Invocation, JsonText, SourceText};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let sandbox = Sandbox::open(SandboxSettings::new("cache"))?;
+//! let language = "lua".parse()?;
+//! let Some(limits) = sandbox.default_limits(&language) else { return Ok(()) };
+//! let text = "function add(a, b) return a + b end".into();
+//! let outcome = sandbox
+//!     .invoke(Invocation {
+//!         source: SourceText { language, text, packages: Vec::new() },
+//!         entry: Entry::Function("add".into()),
+//!         arguments: JsonText::parse("[2, 3]")?,
+//!         limits,
+//!         grants: Grants::default(),
+//!         encoding: Encoding::Strict,
+//!         seed: 0,
+//!     })
+//!     .await?;
+//! println!("{}: {:?}", outcome.status(), outcome.value());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! What it does not do: it keeps no state between calls, knows no language by name, and offers no files, network,
 //! processes or environment to any guest.
 

@@ -114,7 +114,7 @@ impl Sandbox {
     }
 
     /// Runs a guest call on a worker.
-    async fn run(&self, position: usize, call: GuestCall) -> Result<call::GuestAnswer, HostFault> {
+    async fn run(&self, position: usize, call: GuestCall) -> Result<CallOutcome, HostFault> {
         let core = self.shared.core.clone();
         let work = move |cancellation: &Cancellation| core.run(position, &call, cancellation);
         match self.shared.workers.run(work).await {
@@ -126,20 +126,18 @@ impl Sandbox {
     }
 
     /// Finds the language of a source, or says why there is none to run it.
-    fn language_of(&self, source: &SourceText) -> Result<usize, CallOutcome> {
+    fn language_of(&self, source: &SourceText) -> Result<usize, String> {
         let Some(position) = self.shared.core.images.position(&source.language) else {
             let (name, known) = (&source.language, self.known_languages());
-            return Err(CallOutcome::invalid(format!("no guest language is called `{name}`; known: {known}")));
+            return Err(format!("no guest language is called `{name}`; known: {known}"));
         };
         match source.packages.as_slice() {
             [] => Ok(position),
-            [package, ..] => {
-                let language = &source.language;
-                Err(CallOutcome::invalid(format!(
-                    "package `{}` is not available: functions have the library of `{language}` only",
-                    package.escape_debug()
-                )))
-            }
+            [package, ..] => Err(format!(
+                "package `{}` is not available: functions have the library of `{}` only",
+                package.escape_debug(),
+                source.language
+            )),
         }
     }
 
@@ -148,21 +146,20 @@ impl Sandbox {
         names.join(", ")
     }
 
+    /// Runs an invocation, or says why it never reaches an instance.
     async fn invoke_checked(&self, invocation: Invocation) -> Result<CallOutcome, HostFault> {
-        let position = match self.language_of(&invocation.source).and_then(|position| {
-            check_arguments(&invocation)?;
-            Ok(position)
-        }) {
+        let checked = check_arguments(&invocation).and_then(|()| self.language_of(&invocation.source));
+        let position = match checked {
             Ok(position) => position,
-            Err(outcome) => return Ok(outcome),
+            Err(reason) => return Ok(CallOutcome::invalid(reason)),
         };
         let Invocation { source, entry, arguments, limits, grants, encoding, seed } = invocation;
         let (verb, entry, arguments, encoding) = match entry {
             Entry::Function(name) => (Verb::Invoke, name, Some(arguments), encoding),
             Entry::Script => (Verb::Run, String::new(), None, Encoding::Tagged),
         };
-        let call = GuestCall { verb, source: source.text, entry, arguments, limits, grants, encoding, seed };
-        Ok(self.run(position, call).await?.into_outcome())
+        self.run(position, GuestCall { verb, source: source.text, entry, arguments, limits, grants, encoding, seed })
+            .await
     }
 
     /// Looks at a source without arguments, grants or seed: the same source always gets the same answer.
@@ -172,32 +169,19 @@ impl Sandbox {
         source: SourceText,
         entry: String,
         limits: Limits,
-    ) -> Result<Result<call::GuestAnswer, CallOutcome>, HostFault> {
+    ) -> Result<CallOutcome, HostFault> {
         let position = match self.language_of(&source) {
             Ok(position) => position,
-            Err(outcome) => return Ok(Err(outcome)),
+            Err(reason) => return Ok(CallOutcome::invalid(reason)),
         };
-        let call = GuestCall {
-            verb,
-            source: source.text,
-            entry,
-            arguments: None,
-            limits,
-            grants: Grants::default(),
-            encoding: Encoding::Strict,
-            seed: 0,
-        };
-        self.run(position, call).await.map(Ok)
+        let (source, grants, encoding) = (source.text, Grants::default(), Encoding::Strict);
+        let call = GuestCall { verb, source, entry, arguments: None, limits, grants, encoding, seed: 0 };
+        self.run(position, call).await
     }
 }
 
 impl Core {
-    fn run(
-        &self,
-        position: usize,
-        call: &GuestCall,
-        cancellation: &Cancellation,
-    ) -> Result<call::GuestAnswer, HostFault> {
+    fn run(&self, position: usize, call: &GuestCall, cancellation: &Cancellation) -> Result<CallOutcome, HostFault> {
         let image = self.images.for_call(position).map_err(|error| HostFault::caused_by("open an image", error))?;
         call::run(&image, &self.ticker, call, cancellation)
     }
@@ -209,10 +193,7 @@ impl FunctionRuntime for Sandbox {
     }
 
     fn compile(&self, source: SourceText, limits: Limits) -> BoxFuture<'_, Result<CallOutcome, HostFault>> {
-        Box::pin(async move {
-            let answer = self.look_at(Verb::Prepare, source, String::new(), limits).await?;
-            Ok(answer.map_or_else(|outcome| outcome, call::GuestAnswer::into_outcome))
-        })
+        Box::pin(self.look_at(Verb::Prepare, source, String::new(), limits))
     }
 
     fn describe(
@@ -221,10 +202,7 @@ impl FunctionRuntime for Sandbox {
         entry: String,
         limits: Limits,
     ) -> BoxFuture<'_, Result<DescribeOutcome, HostFault>> {
-        Box::pin(async move {
-            let answer = self.look_at(Verb::Describe, source, entry, limits).await?;
-            Ok(description(answer.map_or_else(|outcome| outcome, call::GuestAnswer::into_outcome)))
-        })
+        Box::pin(async move { Ok(description(self.look_at(Verb::Describe, source, entry, limits).await?)) })
     }
 
     fn default_limits(&self, language: &Language) -> Option<Limits> {
@@ -233,21 +211,24 @@ impl FunctionRuntime for Sandbox {
     }
 }
 
-fn check_arguments(invocation: &Invocation) -> Result<(), CallOutcome> {
+fn check_arguments(invocation: &Invocation) -> Result<(), String> {
     let arguments = &invocation.arguments;
     let (length, limit) = (arguments.get().len() as u64, invocation.limits.max_argument_bytes);
     if length > limit {
-        return Err(CallOutcome::invalid(format!("the arguments have {length} bytes, the limit is {limit}")));
+        return Err(format!("the arguments have {length} bytes, the limit is {limit}"));
     }
-    let is_list = match arguments.kind() {
-        JsonKind::Array | JsonKind::Object => true,
-        JsonKind::Null | JsonKind::Bool | JsonKind::Number | JsonKind::String => false,
+    match arguments.kind() {
+        JsonKind::Array | JsonKind::Object => {}
+        JsonKind::Null | JsonKind::Bool | JsonKind::Number | JsonKind::String => {
+            return Err("the arguments must be a JSON object (by name) or array (by position)".into());
+        }
+    }
+    let is_script = match invocation.entry {
+        Entry::Script => true,
+        Entry::Function(_) => false,
     };
-    if !is_list {
-        return Err(CallOutcome::invalid("the arguments must be a JSON object (by name) or array (by position)"));
-    }
-    if invocation.entry == Entry::Script && !matches!(arguments.get(), "[]" | "{}") {
-        return Err(CallOutcome::invalid("a script takes no arguments: give `[]`"));
+    if is_script && !matches!(arguments.get(), "[]" | "{}") {
+        return Err("a script takes no arguments: give `[]`".into());
     }
     Ok(())
 }

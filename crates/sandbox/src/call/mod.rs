@@ -17,6 +17,6 @@ mod text;
 mod wire;
 
 pub(crate) use host::link;
-pub(crate) use run::{GuestAnswer, GuestCall, guarded_store, run};
+pub(crate) use run::{GuestCall, guarded_store, run};
 pub(crate) use state::CallState;
 pub(crate) use wire::{CONTRACT, Verb};

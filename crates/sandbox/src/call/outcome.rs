@@ -16,15 +16,6 @@ const LONGEST_MESSAGE: usize = 4 << 10;
 /// What is shown of a guest's trace, in bytes.
 const LONGEST_TRACE: usize = 16 << 10;
 
-/// How a guest ended.
-#[derive(Debug)]
-pub(crate) enum GuestEnding {
-    /// With a payload, within its limit.
-    Returned(Vec<u8>),
-    /// Without one.
-    Failed(CallEnding),
-}
-
 /// What came back from a guest.
 pub(super) enum Finish<'a> {
     /// A reply that keeps the contract.
@@ -38,58 +29,50 @@ pub(super) enum Finish<'a> {
 }
 
 /// Returns the ending of a call, by the host's flags and then by what came back.
-pub(super) fn ending(state: &CallState, limits: &Limits, finish: &Finish<'_>) -> GuestEnding {
+pub(super) fn ending(state: &CallState, limits: &Limits, finish: &Finish<'_>) -> CallEnding {
     if let Some(stop) = &state.stop {
-        return GuestEnding::Failed(stopped(stop, limits));
+        return stopped(stop, limits);
     }
-    let ending = match finish {
-        Finish::Reply(reply) => return replied(state, limits, reply),
+    match finish {
+        Finish::Reply(reply) => replied(state, limits, reply),
         Finish::NoReply => raised("the guest broke its contract: its reply is malformed"),
         Finish::NoRoom | Finish::Trapped(Trap::UnreachableCodeReached) if state.memory.was_refused() => {
             memory_hit(limits, None)
         }
         Finish::NoRoom => raised("the guest has no room for the call"),
         Finish::Trapped(trap) => raised(trap_words(*trap)),
-    };
-    GuestEnding::Failed(ending)
-}
-
-/// Returns the ending with the result read as JSON.
-pub(crate) fn with_result(ending: GuestEnding) -> CallEnding {
-    match ending {
-        GuestEnding::Returned(payload) => {
-            let result = std::str::from_utf8(&payload).ok().and_then(|text| JsonText::parse(text).ok());
-            let bad = || CallEnding::Invalid(Failure::new("the result is not well-formed JSON"));
-            result.map_or_else(bad, CallEnding::Returned)
-        }
-        GuestEnding::Failed(ending) => ending,
     }
 }
 
-fn replied(state: &CallState, limits: &Limits, reply: &Reply<'_>) -> GuestEnding {
-    let ending = match reply.kind {
-        ReplyKind::Returned if reply.payload.len() as u64 <= limits.max_result_bytes => {
-            return GuestEnding::Returned(reply.payload.to_vec());
-        }
+fn replied(state: &CallState, limits: &Limits, reply: &Reply<'_>) -> CallEnding {
+    match reply.kind {
+        ReplyKind::Returned if reply.payload.len() as u64 <= limits.max_result_bytes => returned(reply.payload),
         ReplyKind::Returned | ReplyKind::TooLarge => {
             let message = format!("the result is larger than {} bytes", limits.max_result_bytes);
             CallEnding::LimitHit(LimitKind::Output, Failure::new(message))
         }
-        ReplyKind::Raised if reply.is_out_of_memory && state.memory.was_refused() => {
-            memory_hit(limits, failure(reply).trace)
+        ReplyKind::Raised => {
+            let failure = failure(reply);
+            match &state.refused_capability {
+                _ if reply.is_out_of_memory && state.memory.was_refused() => memory_hit(limits, failure.trace),
+                Some(capability) if reply.is_refusal => {
+                    let message = format!("`{capability}` is not granted to functions: {}", failure.message);
+                    CallEnding::Denied(Failure { message, ..failure })
+                }
+                Some(_) | None => CallEnding::Raised(failure),
+            }
         }
-        ReplyKind::Raised if reply.is_refusal && state.refused_capability.is_some() => {
-            let capability = state.refused_capability.as_deref().unwrap_or_default();
-            let Failure { message, trace } = failure(reply);
-            let message = format!("`{capability}` is not granted to functions: {message}");
-            CallEnding::Denied(Failure { message, trace })
-        }
-        ReplyKind::Raised | ReplyKind::Exited => CallEnding::Raised(failure(reply)),
+        ReplyKind::Exited => CallEnding::Raised(failure(reply)),
         ReplyKind::BadSource | ReplyKind::BadEntry | ReplyKind::BadArguments | ReplyKind::BadResult => {
             CallEnding::Invalid(failure(reply))
         }
-    };
-    GuestEnding::Failed(ending)
+    }
+}
+
+fn returned(payload: &[u8]) -> CallEnding {
+    let result = std::str::from_utf8(payload).ok().and_then(|text| JsonText::parse(text).ok());
+    let bad = || CallEnding::Invalid(Failure::new("the result is not well-formed JSON"));
+    result.map_or_else(bad, CallEnding::Returned)
 }
 
 fn stopped(stop: &Stop, limits: &Limits) -> CallEnding {
@@ -121,7 +104,7 @@ fn stopped(stop: &Stop, limits: &Limits) -> CallEnding {
 
 fn memory_hit(limits: &Limits, trace: Option<String>) -> CallEnding {
     let bytes = limits.memory_bytes;
-    let amount = if bytes % (1 << 20) == 0 { format!("{} MiB", bytes >> 20) } else { format!("{bytes} bytes") };
+    let amount = if bytes.is_multiple_of(1 << 20) { format!("{} MiB", bytes >> 20) } else { format!("{bytes} bytes") };
     let message = format!("the function needed more than its {amount} of memory");
     CallEnding::LimitHit(LimitKind::Memory, Failure { message, trace })
 }

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use greensand_types::{CallOutcome, CallUsage, Encoding, Grants, HostFault, JsonText, KeptText, Limits};
+use greensand_types::{CallEnding, CallOutcome, CallUsage, Encoding, Grants, HostFault, JsonText, Limits};
 use wasmtime::{Instance, Memory, Store, Trap, UpdateDeadline};
 
-use super::outcome::{Finish, GuestEnding, ending, with_result};
+use super::outcome::{Finish, ending};
 use super::state::{CallState, Stop};
 use super::wire::{Reply, ReplyKind, Request, Verb};
 use crate::image::Image;
@@ -23,22 +23,6 @@ pub(crate) struct GuestCall {
     pub(crate) seed: u64,
 }
 
-/// What became of it.
-#[derive(Debug)]
-pub(crate) struct GuestAnswer {
-    pub(crate) ending: GuestEnding,
-    stdout: KeptText,
-    stderr: KeptText,
-    usage: CallUsage,
-}
-
-impl GuestAnswer {
-    /// Returns the outcome of a call whose payload is its result.
-    pub(crate) fn into_outcome(self) -> CallOutcome {
-        CallOutcome { ending: with_result(self.ending), stdout: self.stdout, stderr: self.stderr, usage: self.usage }
-    }
-}
-
 /// Runs one call on a fresh instance of an image; its wall clock starts here.
 ///
 /// # Errors
@@ -48,7 +32,7 @@ pub(crate) fn run(
     ticker: &Ticker,
     call: &GuestCall,
     cancellation: &Cancellation,
-) -> Result<GuestAnswer, HostFault> {
+) -> Result<CallOutcome, HostFault> {
     let _ticking = ticker.run();
     let state =
         CallState::of_call(&call.limits, call.grants, call.seed, image.library().cloned(), cancellation.clone());
@@ -61,15 +45,15 @@ pub(crate) fn run(
         return Err(HostFault::new(reason));
     }
     let result_len = match &ending {
-        GuestEnding::Returned(payload) => payload.len() as u64,
-        GuestEnding::Failed(_) => 0,
+        CallEnding::Returned(result) => result.get().len() as u64,
+        CallEnding::Raised(_) | CallEnding::LimitHit(..) | CallEnding::Denied(_) | CallEnding::Invalid(_) => 0,
     };
     let usage = CallUsage {
         peak_memory_bytes: state.memory.peak(),
         output_bytes: result_len + state.stdout.len() + state.stderr.len(),
         wall: state.clock.elapsed(),
     };
-    Ok(GuestAnswer { ending, stdout: state.stdout.into_text(), stderr: state.stderr.into_text(), usage })
+    Ok(CallOutcome { ending, stdout: state.stdout.into_text(), stderr: state.stderr.into_text(), usage })
 }
 
 /// Returns a store whose guest is held to the limits in its state.
@@ -125,7 +109,7 @@ fn finish(
     store: &mut Store<CallState>,
     call: &GuestCall,
     entered: wasmtime::Result<Entered>,
-) -> Result<GuestEnding, HostFault> {
+) -> Result<CallEnding, HostFault> {
     // A guest that came back between the last tick and now may have overdrawn its clock.
     let _ = store.data_mut().check_clock();
     match entered {

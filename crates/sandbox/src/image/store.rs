@@ -314,13 +314,14 @@ fn read_key(path: &Path) -> io::Result<Option<[u8; 32]>> {
     let metadata = file.metadata()?;
     let mut key = Vec::new();
     Read::take(&mut file, 33).read_to_end(&mut key)?;
-    if metadata.mode() & 0o077 == 0 && metadata.uid() == rustix::process::geteuid().as_raw() {
-        if let Ok(key) = key.try_into() {
-            return Ok(Some(key));
+    let is_ours_alone = metadata.mode() & 0o077 == 0 && metadata.uid() == rustix::process::geteuid().as_raw();
+    match key.try_into() {
+        Ok(key) if is_ours_alone => Ok(Some(key)),
+        Ok(_) | Err(_) => {
+            fs::remove_file(path)?;
+            Ok(None)
         }
     }
-    fs::remove_file(path)?;
-    Ok(None)
 }
 
 /// Puts a file into its place whole or not at all, readable by its owner only.

@@ -1,6 +1,7 @@
 //! A sandbox over the guest of `guest.wat`, and a short way to call it.
 
 #![allow(dead_code, reason = "every suite uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test ends where something unexpected is found")]
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
