@@ -18,6 +18,9 @@ mod solve;
 mod tool_answer;
 mod toolbox;
 
+#[cfg(test)]
+mod tests;
+
 pub use dialogue::{Dialogue, Ending, FinishedDialogue, MAX_CALLS_PER_REPLY, PendingCall, Question, Step};
 pub use scorer::{OpenScorerError, OptionEntry, OptionsError, SCORERS, Scorer, ScorerEntry, TargetError, open_scorer};
 pub use settings::{AgentSettings, AnswerBounds, FencedBlocks};

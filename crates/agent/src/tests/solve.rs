@@ -1,0 +1,414 @@
+use std::sync::Arc;
+
+use futures::executor::block_on;
+use greensand_llm::ChatReply;
+use greensand_types::{CallAnswer, CallOutcome, Entry, Limits, Message, Registration};
+use serde_json::Map;
+
+use super::support::{Model, Runtime, calls, raised, registration, returned, says, task, was_cut};
+use crate::*;
+
+/// What one conversation left behind.
+struct Solved {
+    result: Result<greensand_types::ConversationRecord, SolveError>,
+    model: Model,
+    runtime: Runtime,
+}
+
+fn run(settings: AgentSettings, set: &Registration, replies: Vec<ChatReply>, outcomes: Vec<CallOutcome>) -> Solved {
+    let (model, runtime) = (Model::new(replies), Runtime::new(outcomes));
+    let scorer = open_scorer("exact", &Map::new()).unwrap();
+    let result = block_on(solve(SolveInputs {
+        task: task("What is six times seven?", "42"),
+        registration: set,
+        backend: &model,
+        runtime: &runtime,
+        scorer: scorer.as_ref(),
+        settings: &settings,
+        epoch: 3,
+    }));
+    Solved { result, model, runtime }
+}
+
+fn settings() -> AgentSettings {
+    AgentSettings { instructions: "Be exact.".to_owned(), ..AgentSettings::default() }
+}
+
+fn with_blocks() -> AgentSettings {
+    let fenced_blocks = FencedBlocks { language: "python".parse().unwrap(), aliases: vec!["py".to_owned()] };
+    AgentSettings { fenced_blocks: Some(fenced_blocks), ..settings() }
+}
+
+/// Writes the messages of a conversation, one line each.
+fn transcript(messages: &[Message]) -> String {
+    let lines = messages.iter().map(|message| match message {
+        Message::System { text } => format!("system: {text}"),
+        Message::User { text } => format!("user: {text}"),
+        Message::Assistant { text, calls } => {
+            let calls: Vec<String> =
+                calls.iter().map(|call| format!(" {}={}{}", call.id, call.name, call.arguments)).collect();
+            format!("assistant: {text}{}", calls.concat())
+        }
+        Message::Tool { call, content } => format!("{call}: {content}"),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn check(solved: &Solved, expected: &str) {
+    let record = solved.result.as_ref().unwrap();
+    let expected: Vec<&str> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let written = transcript(&record.messages);
+    assert_eq!(written.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn calls_of_one_reply_are_answered_in_order() {
+    let set = registration(&[("product", &["a", "b"]), ("total", &["a"])]);
+    let replies =
+        vec![calls(&[("1", "product", r#"{"a":6,"b":7}"#), ("2", "total", r#"{"a":1}"#)]), says("\\boxed{42}")];
+    let solved = run(settings(), &set, replies, vec![returned("42"), raised("ValueError: no")]);
+    check(
+        &solved,
+        r#"
+        system: Be exact.
+        user: What is six times seven?
+        assistant:  1=product{"a":6,"b":7} 2=total{"a":1}
+        1: value: 42
+        2: error: ValueError: no
+        assistant: \boxed{42}"#,
+    );
+    let record = solved.result.unwrap();
+    assert!(record.verdict.is_satisfied);
+    assert_eq!(record.usage.requests, 2);
+    assert_eq!(record.set, set.set_id());
+    assert_eq!(record.calls.len(), 2);
+    let invocations = solved.runtime.invocations.lock().unwrap();
+    assert_eq!(invocations[0].entry, Entry::Function("product".to_owned()));
+    assert_eq!(invocations[0].arguments.get(), r#"{"a":6,"b":7}"#);
+    assert_eq!(invocations[0].limits.memory_bytes, 128 << 20, "the limits are those of the runtime");
+}
+
+#[test]
+fn each_request_says_where_it_stands() {
+    let set = registration(&[("product", &["a"])]);
+    let solved = run(settings(), &set, vec![calls(&[("1", "product", "{\"a\":1}")]), says("42")], vec![returned("1")]);
+    let requests = solved.model.requests.lock().unwrap();
+    let places: Vec<(u32, u32, usize)> =
+        requests.iter().map(|request| (request.turn, request.epoch, request.tools.len())).collect();
+    assert_eq!(places, [(0, 3, 1), (1, 3, 1)]);
+    assert_eq!(requests[0].functions, vec!["product".parse().unwrap()]);
+    assert_eq!(requests[0].task.as_ref().unwrap().as_str(), "task-1");
+}
+
+#[test]
+fn the_target_never_reaches_the_model() {
+    let set = registration(&[("product", &["a"])]);
+    let settings = AgentSettings { max_turns: 4, ..with_blocks() };
+    let replies = vec![
+        calls(&[("1", "product", "{\"a\":1}"), ("2", "nothing", "")]),
+        says("```python\n1\n```"),
+        says(""),
+        says("40"),
+    ];
+    let solved = run(settings, &set, replies, vec![returned("1"), returned("1")]);
+    let record = solved.result.unwrap();
+    assert!(!record.verdict.is_satisfied && !record.verdict.feedback.contains("42"));
+    let requests = solved.model.requests.lock().unwrap();
+    assert_eq!(requests.len(), 4);
+    for request in requests.iter() {
+        assert!(!format!("{request:?}").contains("42"), "{request:?}");
+    }
+}
+
+#[test]
+fn calls_that_cannot_be_run_are_told_to_the_model_and_not_to_the_runtime() {
+    let set = registration(&[("product", &["a", "b", "c?"]), ("now", &[])]);
+    let cases = [
+        ("prodct", "{}", "there is no function `prodct`; did you mean `product`? The functions are: `now`, `product`"),
+        ("sin\ng", "{}", "there is no function `sin\u{fffd}g`; the functions are: `now`, `product`"),
+        ("product", "{\"a\":1}", "argument `b` is missing; the parameters are: `a`, `b`, `c`"),
+        (
+            "product",
+            "{\"a\":1,\"b\":2,\"d\":3}",
+            "there is no parameter `d`; did you mean `a`? The parameters are: `a`, `b`, `c`",
+        ),
+        ("now", "{\"when\":1}", "there is no parameter `when`; `now` takes none"),
+        ("product", "[1, 2]", "the arguments must be one JSON object, such as {\"name\": value}: found an array"),
+    ];
+    for (name, arguments, reason) in cases {
+        let solved = run(settings(), &set, vec![calls(&[("1", name, arguments)]), says("42")], vec![]);
+        let record = solved.result.unwrap();
+        assert_eq!(record.messages[3], Message::Tool { call: "1".to_owned(), content: format!("refused: {reason}") });
+        assert_eq!(record.calls[0].answer, CallAnswer::Refused(reason.to_owned()));
+        assert!(record.verdict.is_satisfied);
+    }
+    for arguments in ["{\"a\": NaN, \"b\": 1}", "{\"a\": 1", "a=1", "{\"a\":1}{\"b\":2}"] {
+        let solved = run(settings(), &set, vec![calls(&[("1", "product", arguments)]), says("42")], vec![]);
+        let CallAnswer::Refused(reason) = &solved.result.unwrap().calls[0].answer else { panic!("{arguments}") };
+        assert!(reason.contains("text that is not JSON"), "{reason}");
+    }
+}
+
+#[test]
+fn arguments_keep_every_digit_and_may_be_left_out() {
+    let set = registration(&[("now", &["at?"])]);
+    for (written, read) in [
+        ("", "{}"),
+        ("  ", "{}"),
+        (" {\"at\": 123456789012345678901234567890.10} ", "{\"at\": 123456789012345678901234567890.10}"),
+    ] {
+        let solved = run(settings(), &set, vec![calls(&[("1", "now", written)]), says("42")], vec![returned("1")]);
+        assert_eq!(solved.runtime.invocations.lock().unwrap()[0].arguments.get(), read);
+    }
+}
+
+#[test]
+fn call_ids_are_made_usable() {
+    let set = registration(&[("now", &[])]);
+    let long = "x".repeat(500);
+    let asked =
+        calls(&[("a", "now", ""), ("a", "now", ""), ("", "now", ""), (&long, "now", ""), ("call_3", "now", "")]);
+    let solved = run(settings(), &set, vec![asked, calls(&[("a", "now", "")]), says("42")], vec![returned("1"); 6]);
+    let record = solved.result.unwrap();
+    let ids: Vec<&str> = record.calls.iter().map(|call| call.call.id.as_str()).collect();
+    assert_eq!(ids, ["a", "call_1", "call_2", "call_3", "call_4", "call_5"]);
+    let answered: Vec<&str> = record
+        .messages
+        .iter()
+        .filter_map(|message| match message {
+            Message::Tool { call, .. } => Some(call.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(answered, ids);
+}
+
+#[test]
+fn the_last_turn_is_asked_for_without_tools() {
+    let set = registration(&[("now", &[])]);
+    let settings = AgentSettings { max_turns: 2, ..settings() };
+    let solved = run(settings, &set, vec![calls(&[("1", "now", "")]), says("42")], vec![returned("1")]);
+    check(
+        &solved,
+        "
+        system: Be exact.
+        user: What is six times seven?
+        assistant:  1=now
+        1: value: 1
+        user: You cannot call functions or run code any more: the limit of 2 replies is reached. Give your best final answer now, from what you know.
+        assistant: 42",
+    );
+    let tools: Vec<usize> = solved.model.requests.lock().unwrap().iter().map(|request| request.tools.len()).collect();
+    assert_eq!(tools, [1, 0]);
+    assert!(solved.result.unwrap().verdict.is_satisfied);
+}
+
+#[test]
+fn a_model_that_goes_on_calling_ends_without_an_answer() {
+    let set = registration(&[("now", &[])]);
+    let settings = AgentSettings { max_turns: 2, ..settings() };
+    let replies = vec![calls(&[("1", "now", "")]), calls(&[("2", "now", ""), ("3", "now", "")])];
+    let solved = run(settings, &set, replies, vec![returned("1")]);
+    assert_eq!(solved.runtime.invocations.lock().unwrap().len(), 1);
+    let record = solved.result.unwrap();
+    assert_eq!(
+        record.verdict.feedback,
+        "no answer: the model went on calling functions after the tools were withdrawn: the limit of 2 replies is reached"
+    );
+    assert_eq!((record.verdict.score, record.verdict.answer), (0.0, None));
+    assert_eq!(record.calls.len(), 3);
+}
+
+#[test]
+fn too_many_failed_calls_withdraw_the_tools() {
+    let set = registration(&[("now", &[])]);
+    let settings = AgentSettings { max_failed_calls: 1, ..settings() };
+    let asked = calls(&[("1", "now", ""), ("2", "nothing", ""), ("3", "now", "")]);
+    let solved = run(settings, &set, vec![asked, says("42")], vec![raised("no")]);
+    check(
+        &solved,
+        "
+        system: Be exact.
+        user: What is six times seven?
+        assistant:  1=now 2=nothing 3=now
+        1: error: no
+        2: refused: there is no function `nothing`; the functions are: `now`
+        3: refused: too many calls of this task have failed
+        user: You cannot call functions or run code any more: 3 calls failed. Give your best final answer now, from what you know.
+        assistant: 42",
+    );
+    assert!(solved.result.unwrap().verdict.is_satisfied);
+}
+
+#[test]
+fn an_empty_or_cut_reply_is_asked_again_once() {
+    let set = registration(&[]);
+    let solved = run(settings(), &set, vec![says(""), says("42")], vec![]);
+    check(
+        &solved,
+        "
+        system: Be exact.
+        user: What is six times seven?
+        assistant:
+        user: Your reply was empty. Continue with the task, or give your final answer.
+        assistant: 42",
+    );
+    assert!(solved.result.unwrap().verdict.is_satisfied);
+    let solved = run(settings(), &set, vec![says(""), says("")], vec![]);
+    assert_eq!(solved.result.unwrap().verdict.feedback, "no answer: the last reply was empty");
+    let solved = run(settings(), &set, vec![was_cut("Let us"), was_cut("\\boxed{42} and")], vec![]);
+    assert!(solved.result.unwrap().verdict.is_satisfied, "the second cut reply is taken as it is");
+}
+
+#[test]
+fn fenced_blocks_are_run_and_answered_by_the_user() {
+    let set = registration(&[]);
+    let replies = vec![says("Try:\n```Py\n6*7\n```\nand\n```js\n1\n```\n```python\nprint(1)\n```"), says("42")];
+    let solved = run(with_blocks(), &set, replies, vec![returned("42"), raised("E")]);
+    {
+        let invocations = solved.runtime.invocations.lock().unwrap();
+        assert_eq!(invocations.len(), 2);
+        assert_eq!(invocations[0].entry, Entry::Script);
+        assert_eq!(invocations[0].source.text.as_ref(), "6*7\n");
+        assert_ne!(invocations[0].seed, invocations[1].seed);
+    }
+    let record = solved.result.unwrap();
+    let answer = "Your code block 1 of 2 was run.\nvalue: 42\n\nYour code block 2 of 2 was run.\nerror: E";
+    assert_eq!(record.messages[3], Message::User { text: answer.to_owned() });
+    assert_eq!(record.calls[0].call.name, "run_python");
+    assert_eq!(record.calls[0].call.arguments, r#"{"code":"6*7\n"}"#);
+    assert!(record.verdict.is_satisfied);
+}
+
+#[test]
+fn fenced_blocks_are_text_unless_they_are_switched_on() {
+    let solved = run(settings(), &registration(&[]), vec![says("```python\n6*7\n```\n\\boxed{42}")], vec![]);
+    assert!(solved.result.unwrap().verdict.is_satisfied);
+}
+
+#[test]
+fn the_code_tool_runs_a_script() {
+    let settings = AgentSettings { code_tool: Some("python".parse().unwrap()), ..settings() };
+    let replies = vec![
+        calls(&[
+            ("1", "run_python", r#"{"code":"6*7"}"#),
+            ("2", "run_python", r#"{"code":7}"#),
+            ("3", "run_python", "{}"),
+        ]),
+        says("42"),
+    ];
+    let solved = run(settings, &registration(&[]), replies, vec![returned("42")]);
+    assert_eq!(solved.runtime.invocations.lock().unwrap()[0].entry, Entry::Script);
+    let record = solved.result.unwrap();
+    assert_eq!(
+        record.messages[4],
+        Message::Tool { call: "2".into(), content: "refused: argument `code` must be a string".into() }
+    );
+    assert!(matches!(record.calls[2].answer, CallAnswer::Refused(_)));
+}
+
+#[test]
+fn a_learned_function_takes_the_place_of_the_code_tool_of_its_name() {
+    let settings = AgentSettings { code_tool: Some("python".parse().unwrap()), ..settings() };
+    let set = registration(&[("run_python", &["a"])]);
+    let solved = run(settings, &set, vec![calls(&[("1", "run_python", "{\"a\":1}")]), says("42")], vec![returned("1")]);
+    let requests = solved.model.requests.lock().unwrap();
+    assert_eq!(requests[0].tools.len(), 1);
+    assert_eq!(requests[0].tools[0].description, "does run_python");
+    let invocations = solved.runtime.invocations.lock().unwrap();
+    assert_eq!(invocations[0].entry, Entry::Function("run_python".to_owned()));
+}
+
+#[test]
+fn a_run_repeats_its_seeds_and_another_seed_changes_them() {
+    let set = registration(&[("now", &[])]);
+    let seeds = |seed| {
+        let settings = AgentSettings { seed, ..settings() };
+        let replies = vec![calls(&[("1", "now", ""), ("2", "now", "")]), calls(&[("3", "now", "")]), says("42")];
+        let solved = run(settings, &set, replies, vec![returned("1"); 3]);
+        let invocations = solved.runtime.invocations.lock().unwrap();
+        invocations.iter().map(|invocation| invocation.seed).collect::<Vec<_>>()
+    };
+    assert_eq!(seeds(1), seeds(1));
+    let all: std::collections::BTreeSet<u64> = seeds(1).into_iter().chain(seeds(2)).collect();
+    assert_eq!(all.len(), 6);
+}
+
+#[test]
+fn limits_of_the_settings_come_before_those_of_the_runtime() {
+    let limits = Limits { memory_bytes: 1, ..Limits::DEFAULT };
+    let settings = AgentSettings { limits: [("python".parse().unwrap(), limits)].into(), ..settings() };
+    let set = registration(&[("now", &[])]);
+    let solved = run(settings, &set, vec![calls(&[("1", "now", "")]), says("42")], vec![returned("1")]);
+    assert_eq!(solved.runtime.invocations.lock().unwrap()[0].limits, limits);
+}
+
+#[test]
+fn faults_that_are_not_the_models_are_errors_that_name_the_task() {
+    let set = registration(&[("now", &[])]);
+    let error = run(settings(), &set, vec![], vec![]).result.unwrap_err();
+    assert_eq!(error.to_string(), "get reply 1 of the assistant in task `task-1`");
+    let error = run(settings(), &set, vec![calls(&[("1", "now", "")])], vec![]).result.unwrap_err();
+    assert_eq!(error.to_string(), "run call of `now` in task `task-1`");
+    assert!(std::error::Error::source(&error).is_some());
+}
+
+#[test]
+fn no_more_than_a_bound_of_calls_of_one_reply_are_run() {
+    let set = registration(&[("now", &[])]);
+    let asked: Vec<(&str, &str, &str)> = vec![("", "now", ""); MAX_CALLS_PER_REPLY + 2];
+    let settings = AgentSettings { max_failed_calls: 5, ..settings() };
+    let solved = run(settings, &set, vec![calls(&asked), says("42")], vec![returned("1"); MAX_CALLS_PER_REPLY]);
+    assert_eq!(solved.result.unwrap().calls.len(), MAX_CALLS_PER_REPLY + 2);
+    let blocks = "```python\n1\n```\n".repeat(MAX_CALLS_PER_REPLY + 2);
+    let solved = run(with_blocks(), &set, vec![says(&blocks), says("42")], vec![returned("1"); MAX_CALLS_PER_REPLY]);
+    assert_eq!(solved.result.unwrap().calls.len(), MAX_CALLS_PER_REPLY);
+}
+
+#[test]
+fn whatever_a_model_says_the_conversation_ends_within_its_turns() {
+    let set = registration(&[("now", &["a?"])]);
+    let pieces =
+        ["now", "run_python", "{}", "{\"code\":\"1\"}", "", "\0", "```python\n1\n```", "é\u{202e}", "\\boxed{", "1"];
+    let mut state = 7_u64;
+    let mut pick = |bound: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % bound
+    };
+    for _ in 0..300 {
+        let settings = AgentSettings {
+            max_turns: 1 + u32::try_from(pick(5)).unwrap(),
+            code_tool: Some("python".parse().unwrap()),
+            ..with_blocks()
+        };
+        let max_turns = settings.max_turns;
+        let replies: Vec<ChatReply> = (0..max_turns)
+            .map(|_| {
+                let asked: Vec<(&str, &str, &str)> =
+                    (0..pick(4)).map(|_| (pieces[pick(10)], pieces[pick(10)], pieces[pick(10)])).collect();
+                ChatReply {
+                    text: pieces[pick(10)].to_owned(),
+                    finish: ["stop", "length"][pick(2)].into(),
+                    ..calls(&asked)
+                }
+            })
+            .collect();
+        let outcomes = (0..200).map(|_| if pick(3) == 0 { raised("x") } else { returned("1") }).collect();
+        let solved = run(settings, &set, replies, outcomes);
+        let record = solved.result.unwrap();
+        assert!(record.usage.requests <= u64::from(max_turns));
+        let tool_answers = record.messages.iter().filter(|message| matches!(message, Message::Tool { .. })).count();
+        assert!(tool_answers <= record.calls.len());
+    }
+}
+
+#[test]
+fn records_own_their_messages() {
+    let set = registration(&[]);
+    let first = run(settings(), &set, vec![says("1")], vec![]).result.unwrap();
+    let kept = first.clone();
+    let second = run(settings(), &set, vec![says("2")], vec![]).result.unwrap();
+    assert_eq!(first, kept);
+    assert_ne!(first.messages, second.messages);
+    assert_eq!(Arc::strong_count(&first.task), 2, "only the clone shares the task");
+}
