@@ -14,7 +14,9 @@ use greensand_types::{
 };
 
 use crate::actions::{Verb, tools};
-use crate::admission::{AdmissionContext, AdmissionSettings, AdmitError, Admitted, admit_call, cut_middle, shown};
+use crate::admission::{
+    AdmissionContext, AdmissionSettings, AdmitError, Admitted, admit_call, cut_middle, named_function, shown,
+};
 use crate::prompt::{self, Prompt};
 use crate::reading::{Reading, read_reply, says_terminate};
 use crate::training::FailedSet;
@@ -271,7 +273,7 @@ impl<'a> Step<'a> {
     }
 
     fn apply(&mut self, admitted: Admitted, answers: &mut Answers) -> String {
-        let Admitted { action, warnings } = admitted;
+        let Admitted { action, mut warnings } = admitted;
         let name = action.function().map(ToString::to_string).unwrap_or_default();
         let verb = action.verb();
         match self.candidate.apply(action.clone()) {
@@ -289,6 +291,7 @@ impl<'a> Step<'a> {
         }
         self.actions += 1;
         answers.applied += 1;
+        warnings.extend(self.failed_before());
         self.proposals.push(Proposal::Applied { action, warnings: warnings.clone() });
         let names: Vec<String> = self.candidate.iter().map(|function| format!("`{}`", function.name())).collect();
         let mut text = format!(
@@ -301,6 +304,12 @@ impl<'a> Step<'a> {
             text = format!("{text}\nwarning: {warning}");
         }
         text
+    }
+
+    /// Says so when the candidate is one that was measured and rolled back before.
+    fn failed_before(&self) -> Option<String> {
+        let failure = self.input.failures.iter().find(|failure| failure.set.id() == self.candidate.id())?;
+        Some(format!("this very set was measured in epoch {} and undone; change it further", failure.epoch))
     }
 
     fn refuse(&mut self, rejection: Rejection, answers: &mut Answers) -> String {
@@ -371,5 +380,5 @@ impl<'a> Step<'a> {
 
 fn rejection(gate: Gate, call: &FunctionCall, reason: String) -> Rejection {
     let action = Verb::read(&call.name).map_or_else(|| shown(&call.name), |verb| verb.word().to_owned());
-    Rejection { gate, action, function: None, reason }
+    Rejection { gate, action, function: named_function(&call.arguments), reason }
 }

@@ -1,5 +1,7 @@
 //! Every gate refuses what it is there for, with a reason that the model can act on, and lets the rest through.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
 mod support;
 
 use std::sync::Arc;
@@ -82,6 +84,7 @@ fn form_refuses_what_is_no_action_or_has_fields_of_the_wrong_type() {
     refuses(with("parameters", json!([])), "`parameters` must be a JSON object");
     refuses(with("packages", json!("six, toolz")), "`packages` must be a list");
     refuses(with("language", json!("C++")), "`toy`");
+    refuses(with("language", json!("../../etc")), "is not the name of a language");
     refuses(with("language", json!("cobol")), "no guest for language `cobol`");
     refuses(with("source", json!("")), "`source` is empty");
     refuses(with("examples", json!([])), "`examples` is empty");
@@ -240,4 +243,48 @@ fn a_persons_draft_has_no_shorter_way_in() {
     bare.examples.clear();
     let rejection = block_on(admit(Action::Add(bare), &FunctionSet::empty(), context)).unwrap().unwrap_err();
     assert_eq!((rejection.gate, rejection.action.as_str()), (Gate::Form, "add"));
+}
+
+#[test]
+fn nothing_that_a_model_writes_breaks_admission() {
+    let empty = FunctionSet::empty();
+    let case = Case::of(&empty);
+    let nested = |open: &str, close: &str, depth: usize| format!("{}1{}", open.repeat(depth), close.repeat(depth));
+    let definition = |field: &str, json: &str| {
+        let mut fields: Vec<String> = Vec::new();
+        for (name, value) in times("double", 2).as_object().unwrap() {
+            fields.push(format!("\"{name}\": {}", if name == field { json.to_owned() } else { value.to_string() }));
+        }
+        json!(format!("{{{}}}", fields.join(", ")))
+    };
+    let deep_schema = |depth: usize| {
+        format!("{{\"properties\": {{\"a\": {}{{}}{}}}}}", "{\"items\": ".repeat(depth), "}".repeat(depth))
+    };
+    let hostile = [
+        json!(nested("[", "]", 100_000)),
+        json!("{\"name\": ".repeat(1000)),
+        json!("\u{0}"),
+        json!("{\"name\": \"\\ud800\"}"),
+        definition("source", "\"\\ud800\""),
+        definition("source", "\"def double(a): \\u0000\""),
+        definition("parameters", &nested("{\"a\":", "}", 1000)),
+        definition("parameters", &deep_schema(1000)),
+        definition("parameters", "{\"properties\": {\"a\": {\"pattern\": \"(a*)*$(?=b)\"}}, \"required\": [\"a\"]}"),
+        definition("parameters", "{\"properties\": {\"a\": {\"type\": \"string\", \"pattern\": \"(a{1000}){1000}\"}}}"),
+        definition("examples", &format!("[{{\"arguments\": {{\"a\": 1}}, \"result\": {}}}]", nested("[", "]", 20_000))),
+        definition("examples", "[{\"arguments\": {\"a\": 1e400}, \"result\": 2}]"),
+        definition("packages", "[\"\\u0000\"]"),
+        definition("name", "\"__proto__ \""),
+    ];
+    for arguments in hostile {
+        let refused = case.admit("add_function", arguments.clone());
+        assert!(refused.is_err(), "{:.400}", arguments.to_string());
+        assert!(refused.unwrap_err().reason.len() < 3000, "{:.400}", arguments.to_string());
+    }
+    for depth in [10, 60, 120] {
+        let result = case.admit("add_function", definition("parameters", &deep_schema(depth)));
+        assert_eq!(result.unwrap_err().gate, Gate::Signature, "`a` is not required there, depth {depth}");
+    }
+    case.refuses(Gate::Form, &"x".repeat(100_000), json!({}), "there is no action");
+    assert!(case.admit("\u{1b}[31madd", json!({})).unwrap_err().reason.chars().all(|c| !c.is_control()));
 }

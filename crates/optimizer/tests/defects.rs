@@ -5,6 +5,8 @@
 //! instead of the value) are shown by the suites of `greensand-sandbox` and the hostile cases of the workspace's `tests`;
 //! 21 (`1/2` against `\frac{1}{2}`) by the `math` scorer of `greensand-agent`.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
 mod support;
 
 use std::sync::Arc;
@@ -291,8 +293,8 @@ fn defect_19_prompts_are_bounded_and_usage_is_reported() {
         assert_eq!((report.usage.requests, report.usage.prompt_tokens, report.usage.completion_tokens), (1, 100, 10));
         format!("{:?}", model.requests()[0].messages).len()
     };
-    let (few, many) = (size_for(80), size_for(800));
-    assert!(many < few * 2 && many < 24_000 * 5, "{few} bytes for 80 tasks, {many} for 800");
+    let (few, many) = (size_for(200), size_for(2000));
+    assert!(many < few + few / 10 && many < 24_000 * 5, "{few} bytes for 200 tasks, {many} for 2000");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The three verbs: record, step, reset.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
 mod support;
 
 use std::sync::Arc;

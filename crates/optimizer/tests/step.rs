@@ -1,5 +1,7 @@
 //! One step: what is applied, what goes back with its reason, and why the step ends.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
 mod support;
 
 use std::sync::Arc;
@@ -187,6 +189,17 @@ fn a_reply_with_a_flood_of_calls_is_bounded() {
     let (report, model) = step([calls(&flood), text("TERMINATE")]);
     assert_eq!(report.proposals.len(), 200);
     assert!(model.told_after(0).ends_with("at most 16 actions"));
+}
+
+#[test]
+fn the_model_is_told_when_it_repeats_a_set_that_was_undone() {
+    let best = Arc::new(FunctionSet::empty());
+    let failures = [support::failed(&set(&[times("double", 2)]), 3, 0.1)];
+    let model = Model::says([call("add_function", times("double", 2)), text("TERMINATE")]);
+    let input = StepInput { best: &best, records: &[], failures: &failures, success_rate: 0.5, epoch: 4 };
+    let report = block_on(propose(input, &model, &Toy::default(), &settings())).unwrap();
+    assert!(model.told_after(0).contains("measured in epoch 3 and undone"), "{}", model.told_after(0));
+    assert!(matches!(&report.proposals[0], Proposal::Applied { warnings, .. } if warnings.len() == 1));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The rules of the training loop, as tables of results and what they lead to.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
 mod support;
 
 use std::sync::Arc;

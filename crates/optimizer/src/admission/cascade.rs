@@ -187,7 +187,7 @@ fn settle<T>(stop: Stop, verb: String, function: Option<String>) -> Result<Resul
 }
 
 /// The name that a call gives, for the report, if it can be made out.
-fn named_function(arguments: &str) -> Option<String> {
+pub(crate) fn named_function(arguments: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Named {
         name: String,

@@ -25,6 +25,7 @@ mod refusal;
 mod same_value;
 mod text;
 
+pub(crate) use cascade::named_function;
 pub use cascade::{Readmitted, admit, admit_call, readmit};
 pub(crate) use form::shown;
 pub use settings::{AdmissionContext, AdmissionSettings, AdmitError, Admitted, MemorisedAnswers};

@@ -223,7 +223,7 @@ mod tests {
             let reason = agreement(schema.clone(), definition).unwrap_err();
             assert!(reason.contains(expected), "{reason}");
         };
-        refused(&[a.clone()], "no parameter `b`");
+        refused(std::slice::from_ref(&a), "no parameter `b`");
         refused(&[a.clone(), b.clone()], "`parameters.required`");
         refused(&[a.clone(), parameter("b", Rest, false)], "no parameter `b`");
         refused(&[a, parameter("b", Positional, false), parameter("c", Positional, true)], "lacks");

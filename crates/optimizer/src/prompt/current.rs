@@ -15,7 +15,7 @@ pub(super) fn write(input: &StepInput<'_>, budget: usize) -> String {
     let (records, set) = (input.records, input.best);
     let solved = records.iter().filter(|record| record.verdict.is_satisfied).count();
     let mut text = format!(
-        "# The assistant now\n\nSuccess rate: {}. Of the {} training conversations, {solved} solved their task.\n\n\
+        "# The assistant now\n\nSuccess rate: {}. Training tasks solved: {solved} of {}.\n\n\
          # Its functions ({})\n\n",
         percent(input.success_rate),
         records.len(),
@@ -88,6 +88,6 @@ fn other_calls(set: &FunctionSet, records: &[ConversationRecord]) -> String {
     if counts.is_empty() {
         return String::new();
     }
-    let named: Vec<String> = counts.iter().take(20).map(|(name, count)| format!("`{name}` {count} times")).collect();
+    let named: Vec<String> = counts.iter().take(20).map(|(name, count)| format!("`{name}` ({count})")).collect();
     format!("Calls of other tools, or of functions that do not exist: {}.\n\n", named.join(", "))
 }

@@ -3,8 +3,8 @@ use greensand_types::{CallAnswer, ConversationRecord, ExecutedCall, Message};
 use super::characters;
 use crate::admission::cut_middle;
 
-/// The most that one conversation may take, in characters, and the least that is still worth showing.
-const MOST: usize = 8000;
+/// What one unsolved conversation may take, in characters: the first of these with which all fit, or else the last.
+const ROOMS: [usize; 5] = [12_000, 8_000, 4_000, 2_000, LEAST];
 const LEAST: usize = 1200;
 
 /// What a solved conversation may take: it only shows what works already.
@@ -14,9 +14,13 @@ const SOLVED: usize = 2400;
 pub(super) fn write_all(records: &[ConversationRecord], budget: usize) -> String {
     let (solved, unsolved): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.verdict.is_satisfied);
     let mut text = String::from("# Conversations about training tasks\n\n");
-    let room = (budget / unsolved.len().max(1)).clamp(LEAST, MOST);
-    let mut left = budget.saturating_sub(characters(&text));
+    let left = budget.saturating_sub(characters(&text));
+    // A step that sees only what fails forgets what must keep working.
+    let reserve = if solved.is_empty() { 0 } else { left / 6 };
+    let mut left = left - reserve;
+    let room = room_for(&unsolved, left);
     let shown_unsolved = write_some(&unsolved, room, &mut left, &mut text);
+    left += reserve;
     let sample = spread(&solved, left / SOLVED);
     let shown_solved = write_some(&sample, SOLVED, &mut left, &mut text);
     let (no_unsolved, no_solved) = (unsolved.len() - shown_unsolved, solved.len() - shown_solved);
@@ -26,6 +30,17 @@ pub(super) fn write_all(records: &[ConversationRecord], budget: usize) -> String
         ));
     }
     text
+}
+
+fn room_for(records: &[&ConversationRecord], budget: usize) -> usize {
+    let fits = |room: &usize| {
+        let mut used = 0;
+        records.iter().all(|record| {
+            used += characters(&write(record, *room));
+            used <= budget
+        })
+    };
+    ROOMS.into_iter().find(fits).unwrap_or(LEAST)
 }
 
 /// Writes conversations while there is room, and returns how many.

@@ -132,7 +132,11 @@ fn run(source: &str, entry: &str, arguments: &JsonText) -> CallEnding {
         Ok(definition) => definition,
         Err(ending) => return ending,
     };
-    let values = match bind(&definition, &arguments.to_value().unwrap()) {
+    let arguments = match arguments.to_value() {
+        Ok(arguments) => arguments,
+        Err(error) => return CallEnding::Invalid(Failure::new(error.to_string())),
+    };
+    let values = match bind(&definition, &arguments) {
         Ok(values) => values,
         Err(message) => return CallEnding::Invalid(Failure::new(message)),
     };
