@@ -33,7 +33,7 @@ static TRAINED: LazyLock<Trained> = LazyLock::new(|| train_with_jobs(8));
 
 /// The images of all suites are kept in one folder of the build.
 fn environment(current_dir: &Path) -> Environment {
-    Environment::of([("GREENSAND_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/greensand-cache"))], current_dir)
+    Environment::of([("GREENSAND_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/images"))], current_dir)
 }
 
 fn quickstart() -> PathBuf {
