@@ -92,7 +92,13 @@ impl Fault {
             Self::Refused { status, body, .. } => match kind_of_refusal(*status, body) {
                 ModelErrorKind::RateLimited => true,
                 ModelErrorKind::Refused { status } => status == 408 || status >= 500,
-                _ => false,
+                ModelErrorKind::QuotaSpent
+                | ModelErrorKind::Authentication
+                | ModelErrorKind::UnknownModel
+                | ModelErrorKind::Unreachable
+                | ModelErrorKind::TimedOut
+                | ModelErrorKind::BadReply
+                | ModelErrorKind::Exhausted => false,
             },
             Self::Unsendable(_) | Self::TooLarge { .. } | Self::NotACompletion { .. } => false,
         }
@@ -121,6 +127,7 @@ impl Fault {
                 let message = format!("no reply of model `{model}` at `{endpoint}` within {seconds} s{tries}");
                 ModelError::new(ModelErrorKind::TimedOut, message).with_hint("raise `request_timeout_s`")
             }
+            // Address and headers were checked when the backend was opened: this is a request that no endpoint takes.
             Self::Unsendable(reason) => ModelError::new(
                 ModelErrorKind::Refused { status: 400 },
                 format!("the request cannot be sent: {reason}"),
@@ -186,7 +193,11 @@ fn refusal(
         ModelErrorKind::UnknownModel => {
             (format!("has no model `{model}`"), "check `model`; many endpoints list theirs under `/models`".to_owned())
         }
-        _ => ("answered with an error".to_owned(), hint_for(status, location)),
+        ModelErrorKind::Refused { .. }
+        | ModelErrorKind::Unreachable
+        | ModelErrorKind::TimedOut
+        | ModelErrorKind::BadReply
+        | ModelErrorKind::Exhausted => ("answered with an error".to_owned(), hint_for(status, location)),
     };
     let error = ModelError::new(kind, format!("`{endpoint}` {what} (status {status}){tries}{quote}"));
     if hint.is_empty() { error } else { error.with_hint(hint) }

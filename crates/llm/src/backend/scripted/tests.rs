@@ -1,10 +1,14 @@
+use std::time::{Duration, Instant};
+
 use greensand_types::{FunctionCall, Message, TokenUsage};
 use regex::Regex;
 use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
 
 use super::*;
 use crate::{
-    BackendSettings, ChatReply, ChatRequest, FinishReason, ModelError, ModelErrorKind, Role, Sampling, open_backend,
+    BackendSettings, ChatReply, ChatRequest, FinishReason, ModelBackend, ModelError, ModelErrorKind, Role, Sampling,
+    open_backend,
 };
 
 fn request(question: &str) -> ChatRequest {
@@ -24,11 +28,14 @@ fn play(script: &str, request: &ChatRequest) -> Result<ChatReply, ModelError> {
     let settings = ScriptedSettings {
         script: format!("format = 1\n{script}"),
         origin: "script.toml".into(),
-        latency: std::time::Duration::ZERO,
+        latency: Duration::ZERO,
     };
     let backend = open_backend(BackendSettings::Scripted(settings)).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(backend.chat(request))
+    runtime().block_on(backend.chat(request))
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().build().unwrap()
 }
 
 fn says(script: &str, request: &ChatRequest) -> String {
@@ -189,8 +196,7 @@ fn a_request_that_no_rule_answers_says_where_it_stands_and_which_rule_came_near(
 }
 
 fn mistake(script: &str) -> String {
-    let settings =
-        ScriptedSettings { script: script.into(), origin: "s.toml".into(), latency: std::time::Duration::ZERO };
+    let settings = ScriptedSettings { script: script.into(), origin: "s.toml".into(), latency: Duration::ZERO };
     match open_backend(BackendSettings::Scripted(settings)) {
         Ok(_) => panic!("no mistake found in {script}"),
         Err(error) => error.to_string(),
@@ -242,26 +248,32 @@ fn mistakes_are_told_with_their_line() {
     }
 }
 
+fn open(script: &str, latency_ms: u64) -> Scripted {
+    let script = format!("format = 1\n{script}");
+    let latency = Duration::from_millis(latency_ms);
+    Scripted::open(ScriptedSettings { script, origin: "s.toml".into(), latency }).unwrap()
+}
+
 #[test]
 fn latency_is_that_of_the_reply_or_the_settings_or_the_script() {
-    let waited = |script: &str, latency_ms: u64| {
-        let settings = ScriptedSettings {
-            script: format!("format = 1\n{script}"),
-            origin: "s.toml".into(),
-            latency: std::time::Duration::from_millis(latency_ms),
-        };
-        let backend = open_backend(BackendSettings::Scripted(settings)).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(async {
-            let start = tokio::time::Instant::now();
-            backend.chat(&request("q")).await.unwrap();
-            start.elapsed().as_millis()
-        })
+    let waits = |script: &str, latency_ms| {
+        let scripted = open(script, latency_ms);
+        scripted.wait(&scripted.rules()[0]).as_millis()
     };
-    assert_eq!(waited("[[rule]]\nreply.text = ''", 0), 0);
-    assert_eq!(waited("latency_ms = 20\n[[rule]]\nreply.text = ''", 0), 20);
-    assert_eq!(waited("latency_ms = 20\n[[rule]]\nreply.text = ''", 30), 30);
-    assert_eq!(waited("latency_ms = 20\n[[rule]]\nreply = { text = '', latency_ms = 0 }", 30), 0);
+    assert_eq!(waits("[[rule]]\nreply.text = ''", 0), 0);
+    assert_eq!(waits("latency_ms = 20\n[[rule]]\nreply.text = ''", 0), 20);
+    assert_eq!(waits("latency_ms = 20\n[[rule]]\nreply.text = ''", 30), 30);
+    assert_eq!(waits("latency_ms = 20\n[[rule]]\nreply = { text = '', latency_ms = 0 }", 30), 0);
+}
+
+#[test]
+fn replies_wait_for_their_latency_side_by_side() {
+    let scripted = open("[[rule]]\nreply.text = ''", 20);
+    let start = Instant::now();
+    let request = request("q");
+    let replies = runtime().block_on(async { tokio::join!(scripted.chat(&request), scripted.chat(&request)) });
+    assert!(replies.0.is_ok() && replies.1.is_ok());
+    assert!(start.elapsed() >= Duration::from_millis(20));
 }
 
 #[test]
@@ -271,7 +283,7 @@ fn the_example_of_the_readme_is_a_script() {
     let scripts: Vec<_> = block.captures_iter(readme).map(|block| block[1].to_owned()).collect();
     assert!(!scripts.is_empty());
     for script in scripts {
-        let settings = ScriptedSettings { script, origin: "README.md".into(), latency: std::time::Duration::ZERO };
+        let settings = ScriptedSettings { script, origin: "README.md".into(), latency: Duration::ZERO };
         open_backend(BackendSettings::Scripted(settings)).map(|_| ()).unwrap();
     }
 }
