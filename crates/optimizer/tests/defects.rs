@@ -298,10 +298,11 @@ fn defect_19_prompts_are_bounded_and_usage_is_reported() {
 }
 
 #[test]
-fn defect_20_the_model_is_the_one_that_the_caller_hands_over() {
-    // There is no list of models to filter and no default endpoint: a step asks the backend that it is given, and
-    // nobody else. That an unknown model is an error and no silent default is shown by the backends of `greensand-llm`.
-    let (_, asked) = step(vec![text("TERMINATE")], &settings());
-    let bystander = Model::says([text("TERMINATE")]);
-    assert_eq!((asked.requests().len(), bystander.requests().len()), (1, 0));
+fn defect_20_a_model_that_does_not_answer_is_an_error_and_nobody_else_is_asked() {
+    // That a backend or model without a name is refused is shown by `greensand-llm`; here, that a step has no second one.
+    let model = Model::with([None, Some(text("TERMINATE"))]);
+    let best = Arc::new(FunctionSet::empty());
+    let input = StepInput { best: &best, records: &[], failures: &[], success_rate: 0.0, epoch: 1 };
+    let error = block_on(propose(input, &model, &Toy::default(), &settings())).unwrap_err();
+    assert_eq!((error.kind.to_string().as_str(), model.requests().len()), ("too many requests", 1));
 }
