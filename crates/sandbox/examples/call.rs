@@ -1,5 +1,7 @@
 //! One call, from the source to its outcome: `cargo run --release -p greensand-sandbox --example call`.
 
+#![expect(clippy::print_stdout, reason = "an example prints")]
+
 use std::error::Error;
 
 use futures::executor::block_on;

@@ -94,7 +94,7 @@ impl Sandbox {
         // Guests start, and compilers recurse, on a stack of the size that calls have.
         thread::scope(|scope| {
             let (progressed, progresses) = mpsc::channel();
-            let maker = thread::Builder::new().name("greensand-image".into()).stack_size(THREAD_STACK);
+            let maker = thread::Builder::new().name("gs-image".into()).stack_size(THREAD_STACK);
             let maker = maker.spawn_scoped(scope, move || {
                 core.images.prepare(position, language, &|step| {
                     // The receiver lives until this thread has ended.

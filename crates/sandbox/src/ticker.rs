@@ -36,7 +36,7 @@ impl Ticker {
     /// Starts the ticker of an engine.
     pub(crate) fn start(engine: &Engine) -> io::Result<Self> {
         let state = Arc::new(State::default());
-        let thread = thread::Builder::new().name("greensand-ticker".into()).spawn({
+        let thread = thread::Builder::new().name("gs-ticker".into()).spawn({
             let (state, engine) = (state.clone(), engine.clone());
             move || tick(&state, &engine)
         })?;

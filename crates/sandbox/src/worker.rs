@@ -56,7 +56,7 @@ impl WorkerPool {
         for index in 0..workers.max(1) {
             let work = work.clone();
             let thread = thread::Builder::new()
-                .name(format!("greensand-worker-{index}"))
+                .name(format!("gs-worker-{index}"))
                 .stack_size(stack_size)
                 .spawn(move || take_work(&work))?;
             pool.threads.push(thread);

@@ -1,5 +1,7 @@
 //! The cache of images: what is kept is found again, and what was touched by others is never mapped.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something unexpected is found")]
+
 mod common;
 
 use std::fs;
@@ -38,8 +40,8 @@ fn check_works(sandbox: &Sandbox) {
 }
 
 fn file_with_ending(folder: &Path, ending: &str) -> PathBuf {
-    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    files.filter(|path| path.extension().is_some_and(|found| found == ending)).next().unwrap()
+    let mut files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.find(|path| path.extension().is_some_and(|found| found == ending)).unwrap()
 }
 
 #[test]

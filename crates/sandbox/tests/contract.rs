@@ -1,5 +1,7 @@
 //! The guest contract from the host's side: what each reply, trap and limit becomes, whatever the guest claims.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something unexpected is found")]
+
 mod common;
 
 use std::time::{Duration, Instant};
