@@ -7,6 +7,7 @@ use greensand_app::batch::{BatchSettings, BatchSummary, run_batch};
 use greensand_types::CallStatus;
 
 use super::common;
+use super::prepared::Prepared;
 use crate::failure::{Ending, Failure};
 use crate::terminal::Terminal;
 
@@ -51,7 +52,8 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
         ..BatchSettings::default()
     };
     let output = BufWriter::with_capacity(64 << 10, io::stdout().lock());
-    let summary = common::block_on(run_batch(input, output, &sandbox, &settings))??;
+    let runtime = Prepared::new(sandbox, terminal);
+    let summary = common::block_on(run_batch(input, output, &runtime, &settings))??;
     tell(&summary, terminal);
     match &summary.first_fault {
         None => Ok(Ending::Done),

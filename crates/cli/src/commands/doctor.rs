@@ -98,7 +98,8 @@ fn write(findings: &[Finding], terminal: &Terminal) -> Result<(), Failure> {
             text::line(&finding.detail)
         )?;
         if let Some(remedy) = &finding.remedy {
-            writeln!(out, "{:<9}{:<width$}  {BOLD}mend it{BOLD:#}: {}", "", "", text::line(remedy))?;
+            let what = if finding.grade == Grade::Failed { "mend it" } else { "to do" };
+            writeln!(out, "{:<9}{:<width$}  {BOLD}{what}{BOLD:#}: {}", "", "", text::line(remedy))?;
         }
     }
     Ok(out.flush()?)

@@ -1,13 +1,14 @@
 //! One file for each command: its flags, its help with examples, and what it does with the application.
 
 mod batch;
-// mod bench;
+mod bench;
 mod call;
 mod common;
 mod diff;
 mod doctor;
 mod eval;
 mod init;
+mod prepared;
 mod show;
 mod train;
 
@@ -46,7 +47,7 @@ pub(crate) enum Command {
     Diff(diff::Arguments),
     Call(call::Arguments),
     Batch(batch::Arguments),
-    // Bench(bench::Arguments),
+    Bench(bench::Arguments),
 }
 
 impl Command {
@@ -61,7 +62,7 @@ impl Command {
             Self::Diff(arguments) => diff::run(&arguments, terminal),
             Self::Call(arguments) => call::run(&arguments, terminal),
             Self::Batch(arguments) => batch::run(&arguments, terminal),
-            // Self::Bench(arguments) => bench::run(&arguments, terminal),
+            Self::Bench(arguments) => bench::run(&arguments, terminal),
         }
     }
 }

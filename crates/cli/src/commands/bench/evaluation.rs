@@ -1,0 +1,79 @@
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use greensand_app::{Equipment, Interrupt, Overrides, Silent, Split, evaluate, open_project};
+use greensand_types::FunctionSet;
+
+use super::{Bench, Measurement, common};
+use crate::failure::Failure;
+
+const TASKS: u32 = 256;
+const JOBS: u32 = 16;
+const REPLY_MS: u32 = 20;
+/// The scripted model calls a tool, then answers.
+const REPLIES: u32 = 2;
+
+impl Bench<'_> {
+    /// Measures an evaluation against what its model replies alone would take.
+    pub(super) fn evaluation(&self) -> Result<Vec<Measurement>, Failure> {
+        let failed =
+            |error: std::io::Error| Failure::no(format!("cannot write the project of the measurement: {error}"));
+        let folder = tempfile::tempdir().map_err(failed)?;
+        self.write_project(folder.path()).map_err(failed)?;
+        let project = open_project(folder.path(), &Overrides::new(), &self.environment)?;
+        let sandbox = self.sandbox(self.threads)?;
+        sandbox.prepare_image(&self.language, &|_| {})?;
+        let equipment = Equipment::open(&project, Arc::new(sandbox), &self.environment)?;
+        let (set, interrupt) = (Arc::new(FunctionSet::empty()), Interrupt::new());
+        let started = Instant::now();
+        let report = common::block_on_all(evaluate(&project, &equipment, &set, Split::Train, &Silent, &interrupt))??;
+        let elapsed = started.elapsed().as_secs_f64();
+        if report.solved != report.tasks || report.calls != TASKS as usize {
+            return Err(Failure::bug(format!(
+                "{} of {} tasks were solved with {} calls",
+                report.solved, report.tasks, report.calls
+            )));
+        }
+        let ideal = f64::from(TASKS.div_ceil(JOBS) * REPLIES * REPLY_MS) / 1000.0;
+        let covers = "256 tasks, 16 at once, 2 scripted replies of 20 ms and 1 sandboxed call each";
+        Ok(vec![
+            Measurement::new("evaluation", elapsed, "s", covers),
+            Measurement::new(
+                "evaluation, to the ideal",
+                elapsed / ideal,
+                "times",
+                "the ideal is the time of the replies alone",
+            ),
+        ])
+    }
+
+    fn write_project(&self, folder: &Path) -> std::io::Result<()> {
+        let language = &self.language;
+        let project = format!(
+            "[tasks]\ntrain = \"tasks.jsonl\"\n[model]\nbackend = \"scripted\"\nscript = \"script.toml\"\n\
+             latency_ms = {REPLY_MS}\n[agent]\ncode_tool = \"{language}\"\n[training]\njobs = {JOBS}\n\
+             [functions]\nlanguage = \"{language}\"\n[scorer]\nname = \"number\"\n"
+        );
+        let tasks: String = (0..TASKS)
+            .map(|index| {
+                format!(
+                    "{{\"id\": \"t{index}\", \"question\": \"What is {index} + 1?\", \"target\": \"{}\"}}\n",
+                    index + 1
+                )
+            })
+            .collect();
+        fs::write(folder.join("greensand.toml"), project)?;
+        fs::write(folder.join("tasks.jsonl"), tasks)?;
+        fs::write(folder.join("script.toml"), format!("format = 1\n{}", script(language.as_str())))
+    }
+}
+
+fn script(language: &str) -> String {
+    format!(
+        "[[rule]]\nrole = \"assistant\"\nturn = 0\nquestion = '(\\d+) \\+ 1'\n[[rule.reply.calls]]\nname = \"run_{language}\"\n\
+         arguments = {{ code = \"${{1}} + 1\" }}\n\
+         [[rule]]\nrole = \"assistant\"\nturn = 1\nlast = '(?s).*?(\\d+)'\n[rule.reply]\ntext = '\\boxed{{${{last.1}}}}'\n"
+    )
+}
