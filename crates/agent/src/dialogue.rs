@@ -103,8 +103,8 @@ impl Dialogue {
             was_nudged: false,
             seen_ids: HashSet::new(),
         };
-        if !dialogue.settings.instructions.is_empty() {
-            dialogue.say(Message::System { text: dialogue.settings.instructions.clone() });
+        if let Some(text) = system_text(settings) {
+            dialogue.say(Message::System { text });
         }
         dialogue.say(Message::User { text: task.question.clone() });
         dialogue.ask()
@@ -378,6 +378,13 @@ impl FinishedDialogue {
     pub fn close(self, verdict: Verdict) -> ConversationRecord {
         self.conversation.close(verdict)
     }
+}
+
+fn system_text(settings: &AgentSettings) -> Option<String> {
+    let instructions = Some(settings.instructions.clone()).filter(|text| !text.is_empty());
+    let blocks = settings.fenced_blocks.as_ref().map(|blocks| prompt::fenced_blocks(&blocks.language));
+    let parts: Vec<String> = instructions.into_iter().chain(blocks).collect();
+    (!parts.is_empty()).then(|| parts.join("\n\n"))
 }
 
 fn count(number: u32, one: &str, many: &str) -> String {

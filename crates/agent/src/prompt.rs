@@ -11,6 +11,11 @@ pub(crate) fn run_code(language: &Language) -> String {
     include_str!("../prompts/run_code.md").trim().replace("{language}", language.as_str())
 }
 
+/// Says that fenced code blocks are run; follows the instructions.
+pub(crate) fn fenced_blocks(language: &Language) -> String {
+    include_str!("../prompts/fenced_blocks.md").trim().replace("{language}", language.as_str())
+}
+
 /// Withdraws the tools.
 pub(crate) fn answer_now(reason: &str) -> String {
     include_str!("../prompts/answer_now.md").trim().replace("{reason}", reason)

@@ -8,7 +8,7 @@ use crate::prompt;
 /// How a task is worked on. Every value is resolved: where it came from is not known here.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentSettings {
-    /// The system message. Empty: none is sent.
+    /// The system message. What the assistant must know of fenced blocks is added to it where they are run.
     pub instructions: String,
     /// The most replies that a task may have. The last one is asked for without tools, so that it is an answer.
     pub max_turns: u32,

@@ -16,6 +16,8 @@ mod math;
 mod number;
 mod options;
 mod regex;
+#[cfg(test)]
+mod tests;
 
 pub use entry::{OpenScorerError, SCORERS, Scorer, ScorerEntry, TargetError, open_scorer};
 pub use options::{OptionEntry, OptionsError};

@@ -62,14 +62,13 @@ fn open(options: &Options<'_>) -> Result<Arc<dyn Scorer>, OptionsError> {
 
 impl Scorer for Number {
     fn score(&self, task: &Task, answer: &str) -> Verdict {
-        let Some(target) = quantities(&task.target).into_iter().next() else {
+        let Some(target) = quantities(beginning(&task.target)).into_iter().next() else {
             return Verdict::unsatisfied(None, "the target of this task holds no number");
         };
         let found = final_answer(answer);
-        let mut numbers = quantities(found.text);
         let number = match found.place {
-            Place::Box | Place::Marker => (!numbers.is_empty()).then(|| numbers.remove(0)),
-            Place::LastLine => numbers.pop(),
+            Place::Box | Place::Marker => quantities(beginning(found.text)).into_iter().next(),
+            Place::LastLine => quantities(end(found.text)).pop(),
         };
         let Some(number) = number else {
             let feedback = format!("there is no number in the final answer `{}`", quoted(found.text));
@@ -85,7 +84,7 @@ impl Scorer for Number {
     }
 
     fn check_target(&self, target: &str) -> Result<(), TargetError> {
-        match quantities(target).len() {
+        match quantities(beginning(target)).len() {
             1 => Ok(()),
             0 => Err(TargetError("it holds no number".to_owned())),
             _ => Err(TargetError("it holds more than one number".to_owned())),
@@ -144,6 +143,17 @@ static QUANTITY: LazyLock<Regex> = LazyLock::new(|| {
         (?P<unit>[\x20]?[\pL°$€£¥]+(?:[/·][\pL°]+|\^-?\d+|\x20[\pL°]+)*)?";
     Regex::new(pattern).expect("the pattern is a regular expression")
 });
+
+/// The most of a text that is searched for its number, in bytes.
+const MAX_SEARCHED: usize = 4096;
+
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_SEARCHED)]
+}
+
+fn end(text: &str) -> &str {
+    &text[text.ceil_char_boundary(text.len().saturating_sub(MAX_SEARCHED))..]
+}
 
 /// Returns the numbers of a text in their order.
 fn quantities(text: &str) -> Vec<Quantity> {

@@ -273,6 +273,8 @@ fn fenced_blocks_are_run_and_answered_by_the_user() {
         assert_ne!(invocations[0].seed, invocations[1].seed);
     }
     let record = solved.result.unwrap();
+    let Message::System { text } = &record.messages[0] else { panic!("the instructions come first") };
+    assert!(text.starts_with("Be exact.\n\nYou may also write code.") && text.contains("`python`"), "{text}");
     let answer = "Your code block 1 of 2 was run.\nvalue: 42\n\nYour code block 2 of 2 was run.\nerror: E";
     assert_eq!(record.messages[3], Message::User { text: answer.to_owned() });
     assert_eq!(record.calls[0].call.name, "run_python");

@@ -8,6 +8,7 @@
 //! What is neither (sines, nested roots, symbolic exponents) is an opaque atom named by its content: equal names are equal
 //! values, different names say nothing, see [`numeric`](super::numeric).
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use greensand_types::ContentId;
@@ -49,8 +50,8 @@ pub(super) struct NotExact;
 
 type Result<T> = std::result::Result<T, NotExact>;
 
-/// The most products of monomials that one comparison may take.
-const MAX_PRODUCTS: u32 = 60_000;
+/// The work that one answer may take: about the number of products of small monomials.
+const MAX_WORK: u64 = 20_000;
 /// The most bits of a coefficient.
 const MAX_BITS: u64 = 60_000;
 /// The largest power of a sum that is multiplied out.
@@ -58,17 +59,33 @@ const MAX_POWER: u64 = 128;
 /// Divisors up to here are tried, so that cofactors below its square are prime.
 const MAX_DIVISOR: u64 = 50_000;
 
-/// Works out exact values within one budget.
+/// The work that is left for one answer, however many comparisons it takes.
 #[derive(Debug)]
-pub(super) struct Algebra {
-    products: u32,
+pub(super) struct Budget(Cell<u64>);
+
+impl Budget {
+    pub(super) fn new() -> Self {
+        Self(Cell::new(MAX_WORK))
+    }
+
+    fn spend(&self, work: u64) -> Result<()> {
+        let rest = self.0.get().checked_sub(work);
+        self.0.set(rest.unwrap_or(0));
+        rest.map(|_| ()).ok_or(NotExact)
+    }
+}
+
+/// Works out exact values within a budget.
+#[derive(Debug)]
+pub(super) struct Algebra<'a> {
+    budget: &'a Budget,
     /// Whether an opaque atom was made, so that different values may be equal all the same.
     pub(super) has_opaque: bool,
 }
 
-impl Algebra {
-    pub(super) fn new() -> Self {
-        Self { products: MAX_PRODUCTS, has_opaque: false }
+impl<'a> Algebra<'a> {
+    pub(super) fn new(budget: &'a Budget) -> Self {
+        Self { budget, has_opaque: false }
     }
 
     pub(super) fn value(&mut self, expression: &Expression) -> Result<Exact> {
@@ -159,7 +176,8 @@ impl Algebra {
         let mut product = Polynomial(BTreeMap::new());
         for (monomial, coefficient) in &one.0 {
             for (other_monomial, other_coefficient) in &other.0 {
-                self.products = self.products.checked_sub(1).ok_or(NotExact)?;
+                let width = (bits(coefficient) + bits(other_coefficient)) / 512;
+                self.budget.spend(1 + monomial.len() as u64 + width * width)?;
                 let (factor, monomial) = multiply_monomials(monomial, other_monomial)?;
                 let coefficient = coefficient * other_coefficient * factor;
                 if bits(&coefficient) > MAX_BITS {
@@ -224,7 +242,7 @@ impl Algebra {
         if negates && degree.is_multiple_of(2) && degree != 2 {
             return Ok(self.opaque(format!("root {degree} of {radicand:?}")));
         }
-        self.products = self.products.checked_sub(500).ok_or(NotExact)?;
+        self.budget.spend(200)?;
         let hides_a_sign =
             |exponent: &Exponent| degree.is_multiple_of(2) && exponent.is_integer() && exponent.to_integer() % 2 == 0;
         let is_opaque = monomial.iter().any(|(atom, exponent)| is_imaginary(atom) || hides_a_sign(exponent));
@@ -249,6 +267,7 @@ impl Algebra {
     }
 
     fn call(&mut self, name: &str, arguments: &[Expression]) -> Result<Exact> {
+        self.budget.spend(if matches!(name, "factorial" | "binom") { 200 } else { 1 })?;
         let mut values = Vec::new();
         for argument in arguments {
             values.push(self.value(argument)?);

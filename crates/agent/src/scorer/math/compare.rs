@@ -7,13 +7,15 @@
 //! A unit or a currency may be missing on one side but may not differ; `x = 5` is `5`. What only the question can decide
 //! is in [`Rules`].
 
-use super::algebra::Algebra;
+use super::algebra::{Algebra, Budget};
 use super::expression::Expression;
 use super::numeric;
 
 /// What the comparison may take for the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Rules {
+    /// The exact work that may still be done.
+    pub(super) budget: Budget,
     /// Whether a unit may be missing on one side.
     pub(super) units_are_optional: bool,
     /// Whether the question asks for a percentage, so that `50` and `50%` say the same.
@@ -113,7 +115,7 @@ impl Rules {
         let is_symmetric = matches!(sign, '=' | '≠' | '≈');
         // `x = 5` asks for a solution, which `2x = 10` is not.
         let asks_for_solution = is_definition_of_constant(&target);
-        !asks_for_solution && proportional((left, right), (other_left, other_right), is_symmetric)
+        !asks_for_solution && self.proportional((left, right), (other_left, other_right), is_symmetric)
     }
 
     fn quantities_agree(&self, target: &Expression, answer: &Expression) -> bool {
@@ -160,9 +162,48 @@ impl Rules {
             }
             _ => {
                 let has_form = !self.asks_for_form || form(target) == form(answer);
-                has_form && are_equal(target, answer)
+                has_form && self.are_equal(target, answer)
             }
         }
+    }
+
+    fn are_equal(&self, target: &Expression, answer: &Expression) -> bool {
+        let mut algebra = Algebra::new(&self.budget);
+        let exact = algebra.value(target).and_then(|target| Ok((target, algebra.value(answer)?)));
+        let Ok((target_value, answer_value)) = exact else {
+            // Too large to multiply out, or not a number at all.
+            return numeric::are_close(target, answer, true);
+        };
+        let has_variables = target_value.has_variables() || answer_value.has_variables();
+        match algebra.are_equal(&target_value, &answer_value) {
+            Ok(true) => true,
+            Ok(false) if algebra.has_opaque => numeric::are_close(target, answer, has_variables),
+            Ok(false) => {
+                // The digits of an irrational number, as many as there are in a double.
+                let (one, other) = (target_value.rational().is_some(), answer_value.rational().is_some());
+                let is_rounded = (target.is_decimal() && !other) || (answer.is_decimal() && !one);
+                is_rounded && !has_variables && numeric::are_close(target, answer, false)
+            }
+            Err(_) => numeric::are_close(target, answer, has_variables),
+        }
+    }
+
+    /// Says whether two equations, or two inequalities, are the same up to a factor.
+    fn proportional(
+        &self,
+        target: (&Expression, &Expression),
+        answer: (&Expression, &Expression),
+        may_be_negative: bool,
+    ) -> bool {
+        let difference = |(left, right): (&Expression, &Expression)| {
+            Expression::Sum(vec![left.clone(), Expression::Negative(Box::new(right.clone()))])
+        };
+        let mut algebra = Algebra::new(&self.budget);
+        let target = algebra.value(&difference(target));
+        let answer = algebra.value(&difference(answer));
+        let (Ok(target), Ok(answer)) = (target, answer) else { return false };
+        let proportion = algebra.proportion(&target, &answer);
+        matches!(proportion, Ok(Some(is_positive)) if is_positive || may_be_negative)
     }
 }
 
@@ -248,40 +289,6 @@ impl Quantity {
             several => Expression::Product(several.to_vec()),
         }
     }
-}
-
-fn are_equal(target: &Expression, answer: &Expression) -> bool {
-    let mut algebra = Algebra::new();
-    let exact = algebra.value(target).and_then(|target| Ok((target, algebra.value(answer)?)));
-    let Ok((target_value, answer_value)) = exact else {
-        // Too large to multiply out, or not a number at all.
-        return numeric::are_close(target, answer, true);
-    };
-    let has_variables = target_value.has_variables() || answer_value.has_variables();
-    match algebra.are_equal(&target_value, &answer_value) {
-        Ok(true) => true,
-        Ok(false) if algebra.has_opaque => numeric::are_close(target, answer, has_variables),
-        Ok(false) => {
-            // The digits of an irrational number, as many as there are in a double.
-            let (one, other) = (target_value.rational().is_some(), answer_value.rational().is_some());
-            let is_rounded = (target.is_decimal() && !other) || (answer.is_decimal() && !one);
-            is_rounded && !has_variables && numeric::are_close(target, answer, false)
-        }
-        Err(_) => numeric::are_close(target, answer, has_variables),
-    }
-}
-
-/// Says whether two equations, or two inequalities, are the same up to a factor.
-fn proportional(target: (&Expression, &Expression), answer: (&Expression, &Expression), may_be_negative: bool) -> bool {
-    let difference = |(left, right): (&Expression, &Expression)| {
-        Expression::Sum(vec![left.clone(), Expression::Negative(Box::new(right.clone()))])
-    };
-    let mut algebra = Algebra::new();
-    let target = algebra.value(&difference(target));
-    let answer = algebra.value(&difference(answer));
-    let (Ok(target), Ok(answer)) = (target, answer) else { return false };
-    let proportion = algebra.proportion(&target, &answer);
-    matches!(proportion, Ok(Some(is_positive)) if is_positive || may_be_negative)
 }
 
 /// Returns name and value of `x = 5` or `f(x) = 2x`.

@@ -3,6 +3,7 @@ use std::sync::{Arc, LazyLock};
 use greensand_types::{Task, Verdict};
 use regex::Regex;
 
+use super::algebra::Budget;
 use super::compare::{Rules, kind};
 use super::expression::Expression;
 use super::parse::parse;
@@ -72,6 +73,7 @@ impl Math {
         static FORM: LazyLock<Regex> =
             LazyLock::new(|| word(r"(?i)\b(factor(?:ed|ing|ize|ise|ization)?\b|expand(?:ed|ing)?\b|multiply out)"));
         Rules {
+            budget: Budget::new(),
             units_are_optional: self.units_are_optional,
             asks_for_percent: asks(&PERCENT),
             asks_for_base: asks(&BASE),
@@ -91,9 +93,13 @@ fn is_right(rules: &Rules, target: &str, targets: &[Expression], candidate: &str
 
 /// Reads a formula in every way that it may be meant, the likeliest first.
 fn readings(formula: &str) -> Vec<Expression> {
+    static GROUPS: LazyLock<Regex> = LazyLock::new(|| word(r"\d,\d"));
+    static WORDS: LazyLock<Regex> = LazyLock::new(|| word(r"[A-Za-z]{2}"));
+    let grouping: &[bool] = if GROUPS.is_match(formula) { &[true, false] } else { &[true] };
+    let wording: &[bool] = if WORDS.is_match(formula) { &[false, true] } else { &[false] };
     let mut readings: Vec<Expression> = Vec::new();
-    for groups_digits in [true, false] {
-        for has_words in [false, true] {
+    for &groups_digits in grouping {
+        for &has_words in wording {
             if let Ok(expression) = parse(formula, Reading { groups_digits, has_words })
                 && !readings.contains(&expression)
             {

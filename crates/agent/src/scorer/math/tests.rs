@@ -56,8 +56,8 @@ fn spellings_of_a_fraction_agree() {
 fn numbers_are_the_same_with_separators_and_never_the_same_with_other_digits() {
     check(
         "10{,}000",
-        &["10000", "10,000", "10\\,000", "1{,}0000", "10^4", "1e4"][..3].as_ref(),
-        &["1000", "10", "1,000,0", "100000"],
+        &["10000", "10,000", "10\\,000", "10^4", "1e4", "10\\!000"],
+        &["1000", "10", "1,000,0", "100000", "1{,}0000"],
     );
     check("1234567", &["1,234,567", "1,\\!234,\\!567", "1234567."], &["1,234", "1234568"]);
     check("3", &["3.0", "+3", "3."], &["30", "-3", "3^2", "33", "13"]);
@@ -104,7 +104,7 @@ fn units_may_be_missing_but_may_not_differ() {
         &["3\\text{ m}", "4\\text{ cm}", "3\\text{ cm}^2", "\\$3"],
     );
     check("\\$5.20", &["5.2", "\\$5.2", "5.20\\text{ dollars}", "$5.20"], &["5.20\\text{ euros}", "52"]);
-    check("12", &["12\\text{ square units}", "12\\%"][..1].as_ref(), &["\\text{not } 12"]);
+    check("12", &["12\\text{ square units}"], &["\\text{not } 12", "12\\%"]);
     let strict = |answer: &str| score(json!({"units": "required"}), "", "3\\text{ cm}", answer).is_satisfied;
     assert!(strict("\\boxed{3\\text{ cm}}") && !strict("\\boxed{3}"));
 }
