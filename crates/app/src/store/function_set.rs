@@ -200,3 +200,122 @@ fn inside(folder: &Path, name: &str) -> Result<PathBuf, StoreError> {
         Err(StoreError::damaged(folder, format!("`{name}` is not the name of a file in it")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use greensand_types::Action;
+    use serde_json::json;
+
+    use super::*;
+
+    fn function(name: &str, source: &str) -> ValidatedFunction {
+        let parameters = json!({"properties": {"b": {"type": "number", "maximum": 0.1}, "a": {}}, "required": ["a"]});
+        let draft = FunctionDraft {
+            signature: FunctionSignature::new(name.parse().unwrap(), "Says \"x\".".into(), parameters).unwrap(),
+            language: "python".parse().unwrap(),
+            source: source.into(),
+            packages: vec!["one".into()],
+            examples: vec![Example {
+                arguments: JsonText::parse("{\"a\": [1, 123456789012345678901234567890]}").unwrap(),
+                result: JsonText::parse("null").unwrap(),
+            }],
+        };
+        ValidatedFunction::admitted(draft)
+    }
+
+    fn set(functions: &[(&str, &str)]) -> FunctionSet {
+        functions
+            .iter()
+            .fold(FunctionSet::empty(), |set, (name, source)| set.apply(Action::Add(function(name, source))).unwrap())
+    }
+
+    /// Writes a set and returns where, with what keeps the folder alive.
+    fn written(set: &FunctionSet) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sets").join("set");
+        write_set(&path, set).unwrap();
+        (folder, path)
+    }
+
+    fn names(path: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(path).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_set_comes_back_as_it_was() {
+        let set = set(&[("f", "def f(a):\r\n\treturn 'ü'"), ("g", ""), ("function_set", "x\n\n")]);
+        let (_folder, path) = written(&set);
+        let stored = load_set(&path).unwrap();
+        assert_eq!((stored.id, stored.parent), (Some(set.id()), set.parent()));
+        let drafts: Vec<_> = set.iter().map(|function| function.draft().clone()).collect();
+        assert_eq!(stored.functions, drafts);
+    }
+
+    #[test]
+    fn names_that_differ_in_case_have_files_of_their_own() {
+        let set = set(&[("Sum", "1"), ("sum", "2")]);
+        let (_folder, path) = written(&set);
+        let lower: std::collections::BTreeSet<_> = names(&path).iter().map(|name| name.to_lowercase()).collect();
+        assert_eq!(lower.len(), 5, "{lower:?}");
+        assert_eq!(load_set(&path).unwrap().functions.len(), 2);
+    }
+
+    #[test]
+    fn a_folder_appears_whole_and_nothing_is_left_beside_it() {
+        let (folder, path) = written(&set(&[("f", "1")]));
+        assert_eq!(names(folder.path().join("sets").as_path()), ["set"]);
+        assert_eq!(names(&path), ["f.json", "f.py", SET_FILE]);
+        write_set(&path, &set(&[("f", "1")])).unwrap();
+    }
+
+    /// Writes a set, changes a file of it, and returns what reading it says.
+    fn check_changed(file: &str, change: impl Fn(&str) -> String) -> String {
+        let (_folder, path) = written(&set(&[("f", "1")]));
+        let file = path.join(file);
+        std::fs::write(&file, change(&std::fs::read_to_string(&file).unwrap())).unwrap();
+        load_set(&path).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_was_changed_is_noticed() {
+        assert!(check_changed("f.py", |_| "2".into()).starts_with("function `f` in `"));
+        assert!(check_changed("f.json", |text| text.replace("null", "1")).contains("was changed after it was written"));
+        assert!(check_changed("f.json", |text| text.replace("Says", "Tells")).contains("was changed"));
+        assert!(check_changed("f.json", |text| text.replace("{", "")).contains("f.json:"));
+        assert!(
+            check_changed("f.json", |text| text.replace("\"format\": 1", "\"format\": 9")).contains("has format 9")
+        );
+        assert!(check_changed(SET_FILE, |text| text.replace("f.json", "g.json")).starts_with("read `"));
+        assert!(check_changed(SET_FILE, |text| text.replace("\"id\": \"", "\"id\": \"x")).contains("64 hex digits"));
+    }
+
+    #[test]
+    fn a_set_reads_only_files_of_its_own_folder() {
+        for name in ["../f.json", "/etc/passwd", "..", "sub/f.json", ""] {
+            let error = check_changed(SET_FILE, |text| text.replace("f.json", name));
+            assert!(error.ends_with("is not the name of a file in it"), "{error}");
+            let error = check_changed("f.json", |text| text.replace("f.py", name));
+            assert!(error.ends_with("is not the name of a file in it"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_set_without_its_list_is_one_that_a_person_wrote() {
+        let (_folder, path) = written(&set(&[("f", "1"), ("g", "2")]));
+        std::fs::remove_file(path.join(SET_FILE)).unwrap();
+        std::fs::write(path.join("f.py"), "edited").unwrap();
+        let stored = load_set(&path).unwrap();
+        assert_eq!((stored.id, stored.functions.len()), (None, 2));
+        assert_eq!(&*stored.functions[0].source, "edited");
+        std::fs::write(path.join("g.json"), "{\"format\": 1, \"nam\": \"g\"}").unwrap();
+        assert!(
+            load_set(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("g.json:1: not what was written there: unknown field `nam`")
+        );
+    }
+}

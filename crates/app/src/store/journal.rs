@@ -306,14 +306,32 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_last_line_is_left_out_with_a_note() {
+    fn a_torn_last_line_is_left_out_with_a_note_wherever_it_is_torn() {
         let (_folder, path) = journal(&[stopped("one"), stopped("two")]);
-        for cut in [1, 10, 40] {
-            change(&path, |text| text[..text.len() - cut.min(2)].to_owned());
+        let whole = std::fs::read_to_string(&path).unwrap();
+        let last = whole.trim_end().rfind('\n').unwrap() + 1;
+        for end in last + 1..whole.len() {
+            std::fs::write(&path, &whole[..end]).unwrap();
             let mut reader = JournalReader::open(&path).unwrap();
             assert_eq!(reader.by_ref().map(Result::unwrap).collect::<Vec<_>>(), [stopped("one")]);
-            assert!(reader.note().unwrap().contains("the last line is torn"));
+            assert!(reader.note().unwrap().contains(&format!("the last line is torn ({} bytes)", end - last)));
         }
+        std::fs::write(&path, &whole[..last]).unwrap();
+        let mut reader = JournalReader::open(&path).unwrap();
+        assert_eq!((reader.by_ref().count(), reader.note()), (1, None));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_said_and_later_lines_are_not_joined_to_a_torn_one() {
+        let file = File::options().write(true).open("/dev/full").unwrap();
+        let tail = Mutex::new(Tail { file, seq: 0, len: 0, is_torn: false });
+        let journal = Journal { path: "journal.jsonl".into(), tail };
+        let error = journal.append(&stopped("one")).unwrap_err();
+        assert!(error.hint().unwrap().contains("the disk is full"), "{error}");
+        // The device cannot be cut back to the last whole line, so that nothing more may be written.
+        let error = std::error::Error::source(&journal.append(&stopped("two")).unwrap_err()).unwrap().to_string();
+        assert_eq!(error, "an earlier line could not be written whole");
     }
 
     #[test]

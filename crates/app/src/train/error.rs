@@ -1,3 +1,5 @@
+use std::error::Error;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use greensand_llm::ModelError;
@@ -8,11 +10,9 @@ use crate::sets::SetError;
 use crate::store::StoreError;
 
 /// A training run that could not go on. What it had until then is in its folder.
-#[derive(Debug, thiserror::Error)]
-#[error("{kind}")]
+#[derive(Debug)]
 pub struct TrainError {
     /// What went wrong.
-    #[source]
     pub kind: TrainErrorKind,
     /// The folder of the run, if it had come to have one.
     pub run: Option<PathBuf>,
@@ -23,13 +23,13 @@ pub struct TrainError {
 pub enum TrainErrorKind {
     /// The initial set cannot be used.
     #[error("load the initial functions")]
-    Initial(#[source] SetError),
+    Initial(#[source] Box<SetError>),
     /// The run folder cannot be written.
     #[error("keep the run")]
-    Store(#[from] StoreError),
+    Store(#[source] Box<StoreError>),
     /// A set could not be measured.
     #[error("measure a function set")]
-    Evaluate(#[source] EvaluateError),
+    Evaluate(#[source] Box<EvaluateError>),
     /// The optimizer's model fails for every request alike.
     #[error("get a reply of the optimizer's model")]
     Optimizer(#[source] ModelError),
@@ -39,6 +39,25 @@ pub enum TrainErrorKind {
     /// The loop and the training disagree.
     #[error("keep the order of the training")]
     OutOfOrder(#[from] TrainingError),
+}
+
+impl fmt::Display for TrainError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(formatter)
+    }
+}
+
+/// The kind speaks for the error, so that no cause is told twice.
+impl Error for TrainError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.kind.source()
+    }
+}
+
+impl From<StoreError> for TrainErrorKind {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Box::new(error))
+    }
 }
 
 impl TrainError {

@@ -68,7 +68,7 @@ async fn load_initial(project: &Project, equipment: &Equipment) -> Result<Loaded
         Some(path) => SetSource::parse(&path.to_string_lossy()),
     };
     let loaded = source.load(equipment.runtime.as_ref(), equipment.admission()).await;
-    loaded.map_err(TrainErrorKind::Initial)
+    loaded.map_err(|error| TrainErrorKind::Initial(Box::new(error)))
 }
 
 fn open_run(project: &Project, equipment: &Equipment) -> Result<RunWriter, TrainErrorKind> {

@@ -51,7 +51,9 @@ impl From<EvaluateError> for Stop {
             EvaluateError::Interrupted => Self::Interrupted,
             EvaluateError::TooMuchMissing(missing) => Self::TooMuchMissing(missing),
             EvaluateError::Store(error) => error.into(),
-            EvaluateError::NoTasks(_) | EvaluateError::Model(_) => Self::Failed(TrainErrorKind::Evaluate(error)),
+            EvaluateError::NoTasks(_) | EvaluateError::Model(_) => {
+                Self::Failed(TrainErrorKind::Evaluate(Box::new(error)))
+            }
         }
     }
 }
