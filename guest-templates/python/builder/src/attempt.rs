@@ -1,23 +1,23 @@
 //! Tries a function in the committed guest: `--try FILE ENTRY [ARGUMENTS]`.
 //!
 //! Snapshots and compiles the guest first, which takes some seconds. With `--try` alone, requests are read from standard
-//! input as JSON lines and answered the same way, so that a script can try many; see [`Line`].
+//! input as JSON lines and answered the same way, so that a script can try many; see [`Image::answer`].
 
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wasmtime::error::Context;
-use wasmtime::{Result, bail};
 use serde_json::{Value, json};
+use wasmtime::error::Context;
 use wasmtime::{Engine, Linker, Module};
+use wasmtime::{Result, bail};
 
 use crate::guest::{self, Guest, Host, Limits, Modules, Optimise, Reply, Request};
 use crate::standard_library;
 
 /// The guest, ready for fresh instances.
-struct Image {
+pub struct Image {
     engine: Engine,
     linker: Linker<Host>,
     module: Module,
@@ -40,7 +40,7 @@ pub fn run(folder: &Path, what: &[&str]) -> Result<()> {
 }
 
 impl Image {
-    fn make(folder: &Path) -> Result<Image> {
+    pub fn make(folder: &Path) -> Result<Image> {
         let read = |name: &str| -> Result<Vec<u8>> {
             let path = folder.join(name);
             let compressed = std::fs::read(&path).with_context(|| format!("read `{}`", path.display()))?;
@@ -80,8 +80,8 @@ impl Image {
     }
 
     /// Answers one request: `source`, `entry`, `arguments` (JSON text), and optionally `export`, `tagged`, `seed`,
-    /// `compiled`, `repeat`, `wall_ms`, `memory_mb`, `max_result`.
-    fn answer(&self, line: &Value) -> Value {
+    /// `compiled`, `repeat`, `wall_ms`, `memory_mb`, `max_result`, `dirty` (say how much memory the call dirtied).
+    pub fn answer(&self, line: &Value) -> Value {
         let text = |name: &str| line[name].as_str().unwrap_or_default();
         let number = |name: &str, default: u64| line[name].as_u64().unwrap_or(default);
         let limits = Limits {
@@ -118,8 +118,10 @@ impl Image {
             last = Some(done);
         }
         let Some((reply, guest)) = last else { return Value::Null };
+        let dirty = guest.as_ref().filter(|_| line["dirty"] == true).and_then(|guest| dirty_kib(guest.memory_range()));
         times.sort();
         let mut answer = self.describe(reply, guest.as_ref(), times[times.len() / 2]);
+        answer["dirty_kib"] = json!(dirty);
         if repeat > 1 {
             answer["min_us"] = json!(times[0].as_micros() as u64);
             answer["p99_us"] = json!(times[times.len() * 99 / 100].as_micros() as u64);
@@ -153,4 +155,19 @@ impl Image {
         }
         answer
     }
+}
+
+/// Memory in a range of addresses that is no longer shared with the image, where the system says how much.
+fn dirty_kib(range: std::ops::Range<usize>) -> Option<u64> {
+    let maps = std::fs::read_to_string("/proc/self/smaps").ok()?;
+    let (mut inside, mut sum) = (false, 0);
+    for line in maps.lines() {
+        let start = line.split_once('-').and_then(|(start, _)| usize::from_str_radix(start, 16).ok());
+        if let Some(start) = start {
+            inside = range.contains(&start);
+        } else if inside && let Some(value) = line.strip_prefix("Anonymous:") {
+            sum += value.trim().trim_end_matches(" kB").parse::<u64>().ok()?;
+        }
+    }
+    Some(sum)
 }

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmtime::error::Context;
+use wasmtime::{
+    Caller, Config, Engine, Extern, Instance, Linker, Memory, Module, OptLevel, Store, StoreLimits, StoreLimitsBuilder,
+};
 use wasmtime::{Result, bail, ensure};
-use wasmtime::{Caller, Config, Engine, Extern, Instance, Linker, Memory, Module, OptLevel, Store, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 /// Modules of the language's library by name.
@@ -66,7 +68,11 @@ const WASM_STACK: usize = 32 << 20;
 
 pub fn engine(optimise: Optimise) -> Result<Engine> {
     let mut config = Config::new();
-    config.async_stack_size(WASM_STACK + (1 << 20)).max_wasm_stack(WASM_STACK).epoch_interruption(true).generate_address_map(false);
+    config
+        .async_stack_size(WASM_STACK + (1 << 20))
+        .max_wasm_stack(WASM_STACK)
+        .epoch_interruption(true)
+        .generate_address_map(false);
     config.native_unwind_info(false).memory_guaranteed_dense_image_size(64 << 20);
     config.cranelift_opt_level(if optimise == Optimise::Not { OptLevel::None } else { OptLevel::Speed });
     if std::env::var_os("GUEST_NAMES").is_some() {
@@ -120,12 +126,16 @@ pub fn linker(engine: &Engine, module: &Module) -> Result<Linker<Host>> {
         let name = String::from_utf8_lossy(&read(&mut caller, name, length)?).into_owned();
         Ok(caller.data().modules.get(&name).map_or(-1, |content| content.len() as i32))
     })?;
-    linker.func_wrap("greensand", "module_read", |mut caller: Caller<'_, Host>, name: u32, length: u32, into: u32| {
-        let name = String::from_utf8_lossy(&read(&mut caller, name, length)?).into_owned();
-        let modules = caller.data().modules.clone();
-        let Some(content) = modules.get(&name) else { bail!("no module `{name}`") };
-        put(&mut caller, into, content)
-    })?;
+    linker.func_wrap(
+        "greensand",
+        "module_read",
+        |mut caller: Caller<'_, Host>, name: u32, length: u32, into: u32| {
+            let name = String::from_utf8_lossy(&read(&mut caller, name, length)?).into_owned();
+            let modules = caller.data().modules.clone();
+            let Some(content) = modules.get(&name) else { bail!("no module `{name}`") };
+            put(&mut caller, into, content)
+        },
+    )?;
     linker.func_wrap("greensand", "refused", |mut caller: Caller<'_, Host>, what: u32, length: u32| {
         let what = String::from_utf8_lossy(&read(&mut caller, what, length)?).into_owned();
         caller.data_mut().refused.push(what);
@@ -171,7 +181,13 @@ impl Default for Limits {
 }
 
 impl Guest {
-    pub fn new(engine: &Engine, linker: &Linker<Host>, module: &Module, modules: Arc<Modules>, limits: Limits) -> Result<Guest> {
+    pub fn new(
+        engine: &Engine,
+        linker: &Linker<Host>,
+        module: &Module,
+        modules: Arc<Modules>,
+        limits: Limits,
+    ) -> Result<Guest> {
         let host = Host {
             modules,
             clock: 946_684_800_000_000_000,
@@ -204,6 +220,12 @@ impl Guest {
         self.memory.data_size(&self.store)
     }
 
+    /// Addresses of the guest's memory in this process.
+    pub fn memory_range(&self) -> std::ops::Range<usize> {
+        let start = self.memory.data_ptr(&self.store) as usize;
+        start..start + self.memory_size()
+    }
+
     /// Calls the initialiser.
     pub fn init(&mut self) -> Result<()> {
         let init = self.instance.get_typed_func::<(), ()>(&mut self.store, "gs_init")?;
@@ -234,7 +256,8 @@ impl Request<'_> {
     fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let lengths = [self.code.len(), self.entry.len(), self.arguments.len()].map(|length| length as u32);
-        let words = [u32::from(self.compiled), u32::from(self.tagged), self.max_result, lengths[0], lengths[1], lengths[2]];
+        let words =
+            [u32::from(self.compiled), u32::from(self.tagged), self.max_result, lengths[0], lengths[1], lengths[2]];
         bytes.extend(words.into_iter().flat_map(u32::to_le_bytes));
         bytes.extend(self.seed.to_le_bytes());
         bytes.extend(self.code);

@@ -7,12 +7,12 @@
 
 use std::collections::BTreeMap;
 
-use wasmtime::error::Context;
-use wasmtime::{Result, bail};
 use wasmparser::{
     BinaryReader, ConstExpr, DataKind, Dylink0Subsection, ElementItems, ElementKind, ExternalKind, FuncType,
     FunctionBody, KnownCustom, MemInfo, Name, Operator, Parser, Payload, TypeRef,
 };
+use wasmtime::error::Context;
+use wasmtime::{Result, bail};
 
 /// A module, ready to be linked.
 pub struct Library<'a> {

@@ -18,8 +18,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wasmtime::error::Context;
-use wasmtime::{Result, bail, ensure};
 use wasm_encoder::reencode::{Error as ReencodeError, Reencode};
 use wasm_encoder::{
     CodeSection, ConstExpr, DataSection, ElementSection, Elements, EntityType, ExportKind, ExportSection, Function,
@@ -27,6 +25,8 @@ use wasm_encoder::{
     NameSection, RefType, TableSection, TableType, TypeSection, ValType,
 };
 use wasmparser::{FuncType, Operator};
+use wasmtime::error::Context;
+use wasmtime::{Result, bail, ensure};
 
 use crate::library::{Library, evaluate};
 
@@ -141,12 +141,16 @@ impl<'a> Link<'a> {
             },
             Some(import) if import.module == "address" => {
                 let address = self.data_address(import.name)?;
-                return Ok(Target::Constant(address.with_context(|| format!("find the data symbol `{}`", import.name))?));
+                return Ok(Target::Constant(
+                    address.with_context(|| format!("find the data symbol `{}`", import.name))?,
+                ));
             }
             Some(import) => {
                 let place = match import.module {
                     "env" => self.find(import.name),
-                    module => self.libraries[0].function_exports.get(&*format!("{module}#{}", import.name)).map(|f| (0, *f)),
+                    module => {
+                        self.libraries[0].function_exports.get(&*format!("{module}#{}", import.name)).map(|f| (0, *f))
+                    }
                 };
                 match place {
                     Some(place) => place,
@@ -156,7 +160,12 @@ impl<'a> Link<'a> {
         };
         let (asked, given) = (library.type_of(function), self.libraries[found.0].type_of(found.1));
         let name = library.function_names.get(&function).copied().unwrap_or("?");
-        ensure!(asked == given, "`{}` uses `{name}` as {asked:?}, `{}` has {given:?}", library.name, self.libraries[found.0].name);
+        ensure!(
+            asked == given,
+            "`{}` uses `{name}` as {asked:?}, `{}` has {given:?}",
+            library.name,
+            self.libraries[found.0].name
+        );
         if found == (at, function) { Ok(Target::Defined(found)) } else { self.target(found) }
     }
 
@@ -217,8 +226,13 @@ impl<'a> Link<'a> {
                 }
             }
         }
-        let wanted: BTreeSet<&str> =
-            self.libraries.iter().flat_map(|l| &l.global_imports).filter(|(m, _)| *m == "GOT.func").map(|(_, n)| *n).collect();
+        let wanted: BTreeSet<&str> = self
+            .libraries
+            .iter()
+            .flat_map(|l| &l.global_imports)
+            .filter(|(m, _)| *m == "GOT.func")
+            .map(|(_, n)| *n)
+            .collect();
         for name in wanted {
             let place = self.find(name).with_context(|| format!("find the function `{name}`"))?;
             let target = self.target(place)?;
@@ -260,11 +274,14 @@ impl<'a> Link<'a> {
             let library = &self.libraries[at];
             let body = &library.bodies[function as usize - library.function_imports.len()];
             for operator in body.get_operators_reader()? {
-                if let Operator::Call { function_index } | Operator::RefFunc { function_index } = operator? {
-                    let next = self.target((at, function_index))?;
-                    if !reached.contains(&next) {
-                        waiting.push(next);
+                match operator? {
+                    Operator::Call { function_index } | Operator::RefFunc { function_index } => {
+                        let next = self.target((at, function_index))?;
+                        if !reached.contains(&next) {
+                            waiting.push(next);
+                        }
                     }
+                    operator => refuse_table_changes(&operator).with_context(|| format!("link `{}`", library.name))?,
                 }
             }
         }
@@ -359,7 +376,8 @@ impl<'a> Link<'a> {
 
     fn import_type(&self, module: &str, name: &str) -> Result<&FuncType> {
         let ty = self.libraries.iter().find_map(|library| {
-            let import = library.function_imports.iter().find(|import| (import.module, import.name) == (module, name))?;
+            let import =
+                library.function_imports.iter().find(|import| (import.module, import.name) == (module, name))?;
             Some(&library.types[import.ty as usize])
         });
         ty.with_context(|| format!("find the import `{module}` `{name}`"))
@@ -419,6 +437,21 @@ impl<'a> Link<'a> {
     }
 }
 
+/// The host restores memory and globals after a call, so nothing else may change.
+fn refuse_table_changes(operator: &Operator<'_>) -> Result<()> {
+    match operator {
+        Operator::TableSet { .. }
+        | Operator::TableGrow { .. }
+        | Operator::TableFill { .. }
+        | Operator::TableCopy { .. }
+        | Operator::TableInit { .. }
+        | Operator::ElemDrop { .. }
+        | Operator::MemoryInit { .. }
+        | Operator::DataDrop { .. } => bail!("an instruction that changes more than memory: {operator:?}"),
+        _ => Ok(()),
+    }
+}
+
 fn flush(section: &mut ElementSection, start: u32, run: &mut Vec<u32>) {
     if !run.is_empty() {
         let functions = Elements::Functions(std::mem::take(run).into());
@@ -440,7 +473,10 @@ impl Types {
             return Ok(*index);
         }
         let value_types = |types: &[wasmparser::ValType]| -> Result<Vec<ValType>> {
-            types.iter().map(|ty| ValType::try_from(*ty).map_err(|_| wasmtime::format_err!("a type that is not plain"))).collect()
+            types
+                .iter()
+                .map(|ty| ValType::try_from(*ty).map_err(|_| wasmtime::format_err!("a type that is not plain")))
+                .collect()
         };
         self.section.ty().function(value_types(ty.params())?, value_types(ty.results())?);
         let index = self.indices.len() as u32;

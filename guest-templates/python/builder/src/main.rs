@@ -3,13 +3,15 @@
 //!
 //!     cargo run --release                       rebuild the artefacts of the folder above
 //!     cargo run --release -- --check            rebuild elsewhere and compare byte for byte
+//!     cargo run --release -- --test             run the cases in `cases.jsonl`
 //!     cargo run --release -- --try FILE ENTRY [ARGUMENTS]
 //!
 //! The way: [`origin`] finds the shared libraries, [`shim`] compiles the shim, [`link`] makes one module of them,
-//! [`standard_library`] compiles the library inside it, [`template`] writes the digests. [`guest`] is a small host, and
-//! [`attempt`] the runner for development.
+//! [`standard_library`] compiles the library inside it, [`template`] writes the digests. [`guest`] is a small host;
+//! [`attempt`] and [`cases`] run functions in it.
 
 mod attempt;
+mod cases;
 mod guest;
 mod library;
 mod link;
@@ -47,8 +49,9 @@ fn main() -> Result<()> {
     match rest.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => build()?.write(folder),
         ["--check"] => build()?.compare(folder),
+        ["--test"] => cases::run(folder),
         ["--try", ref what @ ..] => attempt::run(folder, what),
-        _ => bail!("usage: [--origin FOLDER] [--check | --try FILE ENTRY [ARGUMENTS]]"),
+        _ => bail!("usage: [--origin FOLDER] [--check | --test | --try FILE ENTRY [ARGUMENTS]]"),
     }
 }
 
@@ -91,7 +94,8 @@ fn build(folder: &Path, origin: Option<PathBuf>) -> Result<Artefacts> {
     };
     let libraries: Vec<(&str, Vec<u8>)> =
         origin::LIBRARIES.iter().map(|file| Ok((file.name, origin.read(file)?))).collect::<Result<_>>()?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| folder.join("builder").join("target"), PathBuf::from);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| folder.join("builder").join("target"), PathBuf::from);
     let linked = |variant| -> Result<Vec<u8>> {
         let shim = shim::compile(&folder.join("shim"), &target.join("python-shim"), variant)?;
         let mut parsed = vec![Library::parse("shim", &shim)?];

@@ -15,10 +15,7 @@ pub const VERSION: &str = "0.25.1";
 
 /// The shared libraries to link, in the order in which symbols are looked for, with the digest of each file.
 pub const LIBRARIES: [File; 6] = [
-    File {
-        name: "libpython3.14.so.zst",
-        blake3: "28c3a9487ee6bb92d2655d6b3bc22f84340c84e9b37388b3e189f159f2b70f1e",
-    },
+    File { name: "libpython3.14.so.zst", blake3: "28c3a9487ee6bb92d2655d6b3bc22f84340c84e9b37388b3e189f159f2b70f1e" },
     File {
         name: "libwasi-emulated-signal.so.zst",
         blake3: "748c6e577eb4de0181ddc010ff0b926ffff223d8d727ccd0dbe349a59934e6e0",
@@ -35,17 +32,12 @@ pub const LIBRARIES: [File; 6] = [
         name: "libwasi-emulated-mman.so.zst",
         blake3: "08e4929dcb35f9e6c7bb5ad6c539035f899ad4f374c644bba15db7654efa72fe",
     },
-    File {
-        name: "libc.so.zst",
-        blake3: "55760633f54382f79b3402222323ea90ec2577591c1d0bde82351e880f1766d4",
-    },
+    File { name: "libc.so.zst", blake3: "55760633f54382f79b3402222323ea90ec2577591c1d0bde82351e880f1766d4" },
 ];
 
 /// The standard library as source text.
-pub const STANDARD_LIBRARY: File = File {
-    name: "python-lib.tar.zst",
-    blake3: "c35653071fd0a0bf6d4f5b6c22a4a5c8a8dcabc152d16dda5b80860b9d86cb67",
-};
+pub const STANDARD_LIBRARY: File =
+    File { name: "python-lib.tar.zst", blake3: "c35653071fd0a0bf6d4f5b6c22a4a5c8a8dcabc152d16dda5b80860b9d86cb67" };
 
 /// A file of the package and what it must be.
 pub struct File {
@@ -66,7 +58,8 @@ impl Origin {
         }
         // `cargo info` is the one command that downloads a package without all that it depends on.
         let package = format!("{PACKAGE}@{VERSION}");
-        let output = Command::new("cargo").args(["info", &package]).current_dir("/").output().context("run `cargo info`")?;
+        let output =
+            Command::new("cargo").args(["info", &package]).current_dir("/").output().context("run `cargo info`")?;
         ensure!(output.status.success(), "cargo cannot fetch `{package}`: {}", String::from_utf8_lossy(&output.stderr));
         match unpacked()? {
             Some(folder) => Ok(Origin { folder }),

@@ -19,7 +19,9 @@ pub enum Variant {
     Compiler,
 }
 
-/// Compiles the shim in `folder`; build products go to `target`.
+/// Compiles the shim in `folder`; the module is left in `target` too.
+///
+/// The compiler is run without cargo, which would let the folder's path decide the names, and so the order, of functions.
 pub fn compile(folder: &Path, target: &Path, variant: Variant) -> Result<Vec<u8>> {
     let version = Command::new("rustc").current_dir(folder).arg("--version").output().context("run `rustc`")?;
     let version = String::from_utf8_lossy(&version.stdout).into_owned();
@@ -27,26 +29,22 @@ pub fn compile(folder: &Path, target: &Path, variant: Variant) -> Result<Vec<u8>
         version.split(' ').nth(1) == Some(RUSTC),
         "the artefacts are made with rustc {RUSTC}, this is {version:?}; set RUSTUP_TOOLCHAIN={RUSTC}"
     );
-    let home = std::env::var_os("CARGO_HOME").map(Into::into).or_else(|| Some(std::env::home_dir()?.join(".cargo")));
-    let flags = [
-        format!("--remap-path-prefix={}=/shim", folder.display()),
-        format!("--remap-path-prefix={}=/cargo", home.context("find cargo's home")?.display()),
-        // The stack comes first in memory, so that running over its end is a trap. A small one makes CPython's own
-        // check raise RecursionError before the host's limit on WebAssembly frames is reached.
-        "-Clink-arg=-zstack-size=524288".into(),
-        "-Clink-arg=--stack-first".into(),
-        "-Clink-arg=--export=__heap_base".into(),
-        "-Ctarget-feature=+bulk-memory".into(),
-    ];
-    let target = target.join(if variant == Variant::Guest { "guest" } else { "compiler" });
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(folder).args(["build", "--quiet", "--release", "--locked", "--target", TARGET]);
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")).env_remove("RUSTFLAGS").arg("--target-dir").arg(&target);
+    std::fs::create_dir_all(target).with_context(|| format!("make `{}`", target.display()))?;
+    let wasm = target.join(if variant == Variant::Guest { "guest.wasm" } else { "compiler.wasm" });
+    let mut rustc = Command::new("rustc");
+    rustc.current_dir(folder).args(["--crate-name", "shim", "--crate-type", "cdylib", "--edition", "2024"]);
+    rustc.args(["--target", TARGET, "src/lib.rs", "-o"]).arg(&wasm);
+    rustc.args(["-Copt-level=3", "-Ccodegen-units=1", "-Clto=fat", "-Cpanic=abort", "-Cstrip=symbols"]);
+    rustc.args(["-Ctarget-feature=+bulk-memory", "-Clink-arg=--export=__heap_base"]);
+    // The stack comes first in memory, so that running over its end is a trap. A small one makes CPython's own
+    // check raise RecursionError before the host's limit on WebAssembly frames is reached.
+    rustc.args(["-Clink-arg=--stack-first", "-Clink-arg=-zstack-size=524288"]);
+    let prefix = format!("--remap-path-prefix={}=/shim", folder.display());
+    rustc.arg(prefix).env_remove("RUSTFLAGS");
     if variant == Variant::Compiler {
-        cargo.args(["--features", "compiler"]);
+        rustc.args(["--cfg", "feature=\"compiler\""]);
     }
-    let status = cargo.status().context("run `cargo`")?;
+    let status = rustc.status().context("run `rustc`")?;
     ensure!(status.success(), "the shim does not compile; `rustup target add {TARGET}` may be missing");
-    let wasm = target.join(TARGET).join("release").join("python_guest_shim.wasm");
     std::fs::read(&wasm).with_context(|| format!("read `{}`", wasm.display()))
 }

@@ -6,21 +6,20 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use wasmtime::Module;
 use wasmtime::error::Context;
 use wasmtime::{Result, ensure};
-use wasmtime::Module;
 
 use crate::guest::{self, Guest, Limits, Modules, Optimise};
 
 /// Parts that make no sense in the sandbox, or that describe the machine where CPython was built.
-const LEFT_OUT: [&str; 19] = [
+const LEFT_OUT: [&str; 18] = [
     "__phello__",
     "_aix_support",
     "_android_support",
     "_apple_support",
     "_ios_support",
     "_osx_support",
-    "_pyrepl",
     "_sysconfigdata__wasi_wasm32-wasi",
     "antigravity",
     "config-3",
@@ -34,6 +33,9 @@ const LEFT_OUT: [&str; 19] = [
     "turtledemo",
     "venv",
 ];
+
+/// Modules that stand in for those left out, where others need one: name and source.
+const STAND_INS: [(&str, &str); 1] = [("_sysconfigdata__wasi_wasm32-wasi", "build_time_vars = {}\n")];
 
 /// A module as source text.
 struct Source {
@@ -81,7 +83,9 @@ fn sources(archive: &[u8]) -> Result<Vec<Source>> {
             None => (stem.replace('/', "."), false),
         };
         let top = name.split('.').next().unwrap_or(&name);
-        if LEFT_OUT.contains(&top) || name.split('.').any(|part| part == "test" || part == "tests" || part == "idle_test") {
+        if LEFT_OUT.contains(&top)
+            || name.split('.').any(|part| part == "test" || part == "tests" || part == "idle_test")
+        {
             continue;
         }
         let mut text = Vec::new();
@@ -90,6 +94,10 @@ fn sources(archive: &[u8]) -> Result<Vec<Source>> {
         if std::str::from_utf8(&text).is_ok() {
             sources.push(Source { name, is_package, file_name: format!("<stdlib>/{path}"), text });
         }
+    }
+    for (name, text) in STAND_INS {
+        let file_name = format!("<stdlib>/{name}.py");
+        sources.push(Source { name: name.into(), is_package: false, file_name, text: text.into() });
     }
     Ok(sources)
 }

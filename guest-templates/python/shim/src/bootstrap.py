@@ -62,24 +62,63 @@ def no_processes(*args, **kwargs):
 
 def adapt_os(module):
     names = (
-        "execl execle execlp execlpe execv execve execvp execvpe fork forkpty kill popen posix_spawn "
-        "posix_spawnp spawnl spawnle spawnlp spawnlpe spawnv spawnve spawnvp spawnvpe system"
+        "execl execle execlp execlpe execv execve execvp execvpe fork forkpty kill popen posix_spawn posix_spawnp "
+        "spawnl spawnle spawnlp spawnlpe spawnv spawnve spawnvp spawnvpe system"
     )
     for name in names.split():
         setattr(module, name, no_processes)
-    # Modules that see `fork` expect it.
-    module.register_at_fork = lambda **kwargs: None
 
 
 def adapt_subprocess(module):
-    module.Popen._execute_child = no_processes
-    # Popen complains about the platform before it gets that far.
-    module._can_fork_exec = True
+    module.Popen.__init__ = no_processes
+
+
+def adapt_multiprocessing_context(module):
+    names = (
+        "Array Barrier BoundedSemaphore Condition Event JoinableQueue Lock Manager Pipe Pool Queue RLock RawArray "
+        "RawValue Semaphore SimpleQueue Value"
+    )
+    for name in names.split():
+        setattr(module.BaseContext, name, no_processes)
+
+
+def adapt_multiprocessing_process(module):
+    module.BaseProcess.start = no_processes
+
+
+def adapt_futures(module):
+    module.ProcessPoolExecutor = no_processes
+
+
+def adapt_thread_pool(module):
+    """There are no threads: a task of a pool runs at once, and its future is done when `submit` returns."""
+    from concurrent.futures import Future
+
+    def submit(self, function, /, *args, **kwargs):
+        if self._shutdown:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        return run_at_once(Future(), function, *args, **kwargs)
+
+    module.ThreadPoolExecutor.submit = submit
+
+
+def run_at_once(future, function, *args, **kwargs):
+    try:
+        future.set_result(function(*args, **kwargs))
+    except Exception as error:
+        future.set_exception(error)
+    return future
+
+
+def adapt_tempfile(module):
+    # Without a place to write, the search for one would fail with an error that does not say why.
+    module.tempdir = "/"
 
 
 def adapt_asyncio(module):
     """Gives asyncio an event loop that needs no operating system: to wait is to sleep, on the call's clock."""
     from asyncio import base_events, unix_events
+    from time import sleep
 
     class Timers:
         """In place of a selector: no file ever becomes ready."""
@@ -93,6 +132,7 @@ def adapt_asyncio(module):
 
     class EventLoop(base_events.BaseEventLoop):
         _selector = Timers()
+        _make_subprocess_transport = no_processes
 
         def _process_events(self, event_list):
             pass
@@ -102,18 +142,10 @@ def adapt_asyncio(module):
 
         def run_in_executor(self, executor, function, *args):
             """Runs the function at once: there are no threads."""
-            future = self.create_future()
-            try:
-                future.set_result(function(*args))
-            except Exception as error:
-                future.set_exception(error)
-            return future
+            return run_at_once(self.create_future(), function, *args)
 
         async def shutdown_default_executor(self, timeout=None):
             pass
-
-        def add_signal_handler(self, *args):
-            raise NotImplementedError("there are no signals in the sandbox")
 
     EventLoop.__module__ = "asyncio"
     EventLoop.__qualname__ = "EventLoop"
@@ -122,18 +154,21 @@ def adapt_asyncio(module):
         place.EventLoop = place.SelectorEventLoop = EventLoop
 
 
-ADAPTERS = {"subprocess": adapt_subprocess, "asyncio": adapt_asyncio}
+# What is done to a module of the library right after it was loaded.
+ADAPTERS = {
+    "asyncio": adapt_asyncio,
+    "concurrent.futures": adapt_futures,
+    "concurrent.futures.thread": adapt_thread_pool,
+    "multiprocessing.context": adapt_multiprocessing_context,
+    "multiprocessing.process": adapt_multiprocessing_process,
+    "subprocess": adapt_subprocess,
+    "tempfile": adapt_tempfile,
+}
 
 sys.meta_path[:] = [finder for finder in sys.meta_path if finder.__name__ != "PathFinder"]
 sys.meta_path.append(Library)
 sys.path_hooks.clear()
 sys.path_importer_cache.clear()
-
-import os
-
-adapt_os(os)
-
-from time import sleep
 
 # What functions use most, so that importing it costs a call nothing.
 PRELOADED = """
@@ -149,8 +184,12 @@ for name in PRELOADED.split():
 import ast
 import asyncio
 import inspect
+import os
 import random
 import warnings
+
+# Only now: some modules expect more of a system that has `fork`.
+adapt_os(os)
 
 # They would go to stderr at each call from source and at none from the compiled form.
 warnings.simplefilter("ignore", SyntaxWarning)

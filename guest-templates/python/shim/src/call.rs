@@ -9,7 +9,8 @@ use crate::interpreter::Interpreter;
 use crate::json_in::{self, Arguments, Refusal};
 use crate::json_out::{self, Failure, qualified_name};
 use crate::python::{
-    self, Object, PyCallable_Check, PyEval_EvalCode, PyException_GetTraceback, PyType_GetFlags, PyType_GetSlot, Raised, flag,
+    self, Object, PyCallable_Check, PyEval_EvalCode, PyException_GetTraceback, PyType_GetFlags, PyType_GetSlot, Raised,
+    flag,
 };
 use crate::source::{self, Compiled, FILE_NAME};
 use crate::text;
@@ -106,7 +107,7 @@ fn top_level(
     };
     if unsafe { PyCallable_Check(entry.pointer()) } == 0 {
         let (name, kind) = (text::one_line(request.entry, 100), qualified_name(entry.kind()));
-        return Ok(Err(Reply::new(Kind::BadEntry, format!("`{name}` is a `{kind}`, which cannot be called"))));
+        return Ok(Err(Reply::new(Kind::BadEntry, format!("`{name}` is of type `{kind}`, which cannot be called"))));
     }
     Ok(Ok(entry))
 }

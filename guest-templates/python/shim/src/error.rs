@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::json_out::{escaped, qualified_name};
+use crate::libc::EACCES;
 use crate::python::{
     self, Object, PyErr_GetRaisedException, PyException_GetCause, PyException_GetContext, PyException_GetTraceback,
     PyFrame_GetCode, PyObject_Str, PyUnicode_GetLength, PyUnicode_Substring, Raised,
@@ -33,7 +34,7 @@ pub fn reply(source: &str) -> Reply {
         reply.message = format!("the function ended the interpreter: {}", reply.message);
     } else if python::derives(kind, python::memory_error()) {
         reply.flags |= OUT_OF_MEMORY;
-    } else if python::derives(kind, python::os_error()) && is_permission_error(&exception) {
+    } else if is_refusal(&exception) {
         reply.flags |= REFUSED;
     }
     reply.payload = trace(&exception, source).into_bytes();
@@ -41,8 +42,18 @@ pub fn reply(source: &str) -> Reply {
     reply
 }
 
+/// Whether this is how Python reports a refused capability: `PermissionError`, or another `OSError` made of one
+/// (`urllib` wraps it).
+fn is_refusal(exception: &Object) -> bool {
+    if !python::derives(exception.kind(), python::os_error()) {
+        return false;
+    }
+    let context = || Object::owned(unsafe { PyException_GetContext(exception.pointer()) });
+    is_permission_error(exception)
+        || context().is_ok_and(|inner| python::derives(inner.kind(), python::os_error()) && is_permission_error(&inner))
+}
+
 fn is_permission_error(exception: &Object) -> bool {
-    const EACCES: i32 = 2;
     const EPERM: i32 = 63;
     let number = exception.attribute(c"errno").ok().filter(|number| !number.is_none());
     let number = number.map(|number| unsafe { python::PyLong_AsLong(number.pointer()) });
@@ -118,10 +129,22 @@ fn origin(exception: &Object) -> Option<(Object, &'static str)> {
 fn push_frames(out: &mut String, exception: &Object, source: &str) {
     const SHOWN_REPEATS: usize = 3;
     let Ok(mut entry) = Object::owned(unsafe { PyException_GetTraceback(exception.pointer()) }) else { return };
-    out.push_str("Traceback (most recent call last):\n");
     let (mut previous, mut repeats) = (String::new(), 0);
+    let mut in_event_loop = false;
     loop {
-        if let Ok(Some(frame)) = frame_text(&entry, source) {
+        let frame = Frame::of(&entry);
+        // The event loop was started by the shim; the function's own frames come after its.
+        in_event_loop = frame.as_ref().is_ok_and(|frame| {
+            frame.file == OWN_FILE_NAME || in_event_loop && frame.file.starts_with("<stdlib>/asyncio/")
+        });
+        if let Ok(frame) = frame
+            && !in_event_loop
+            && !frame.file.starts_with("<frozen importlib")
+        {
+            if previous.is_empty() {
+                out.push_str("Traceback (most recent call last):\n");
+            }
+            let frame = frame.text(source);
             repeats = if frame == previous { repeats + 1 } else { push_repeats(out, repeats, SHOWN_REPEATS) };
             if repeats < SHOWN_REPEATS {
                 out.push_str(&frame);
@@ -144,23 +167,35 @@ fn push_repeats(out: &mut String, repeats: usize, shown: usize) -> usize {
     0
 }
 
-/// One frame as Python prints it, or `None` for a frame of the shim.
-fn frame_text(entry: &Object, source: &str) -> Result<Option<String>, Raised> {
-    let frame = entry.attribute(c"tb_frame")?;
-    let code = Object::owned(unsafe { PyFrame_GetCode(frame.pointer()) })?;
-    let file = escaped(&code.attribute(c"co_filename")?)?;
-    if file == OWN_FILE_NAME || file.starts_with("<frozen importlib") {
-        return Ok(None);
+/// One entry of a traceback.
+struct Frame {
+    file: String,
+    line: i32,
+    name: String,
+}
+
+impl Frame {
+    fn of(entry: &Object) -> Result<Frame, Raised> {
+        let frame = entry.attribute(c"tb_frame")?;
+        let code = Object::owned(unsafe { PyFrame_GetCode(frame.pointer()) })?;
+        Ok(Frame {
+            file: escaped(&code.attribute(c"co_filename")?)?,
+            line: entry.integer_attribute(c"tb_lineno").unwrap_or_default(),
+            name: escaped(&code.attribute(c"co_name")?)?,
+        })
     }
-    let line = entry.integer_attribute(c"tb_lineno").unwrap_or_default();
-    let name = escaped(&code.attribute(c"co_name")?)?;
-    let mut text = format!("  File \"{}\", line {line}, in {}\n", text::one_line(&file, 200), text::one_line(&name, 200));
-    if file == FILE_NAME
-        && let Some(line) = usize::try_from(line - 1).ok().and_then(|line| source.lines().nth(line))
-    {
-        text.push_str("    ");
-        text.push_str(&text::one_line(line.trim(), 200));
-        text.push('\n');
+
+    /// The frame as Python prints it, with the line of the function's source.
+    fn text(&self, source: &str) -> String {
+        let (file, name) = (text::one_line(&self.file, 200), text::one_line(&self.name, 200));
+        let mut text = format!("  File \"{file}\", line {}, in {name}\n", self.line);
+        if self.file == FILE_NAME
+            && let Some(line) = usize::try_from(self.line - 1).ok().and_then(|line| source.lines().nth(line))
+        {
+            text.push_str("    ");
+            text.push_str(&text::one_line(line.trim(), 200));
+            text.push('\n');
+        }
+        text
     }
-    Ok(Some(text))
 }

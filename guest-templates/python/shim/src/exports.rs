@@ -2,11 +2,13 @@
 
 use crate::call;
 use crate::interpreter;
+use crate::libc;
 use crate::memory;
 use crate::wire::{Kind, Reply, Request};
 
 #[unsafe(no_mangle)]
 extern "C" fn gs_init() {
+    libc::begin_call();
     if cfg!(feature = "compiler") {
         interpreter::start_compiler();
     } else {
@@ -46,6 +48,7 @@ unsafe fn answer(
     length: usize,
     with: impl FnOnce(&interpreter::Interpreter, &Request<'static>) -> Reply,
 ) -> u64 {
+    libc::begin_call();
     let request = Request::read(unsafe { core::slice::from_raw_parts(request, length) });
     let reply = match (interpreter::running(), request) {
         (Some(interpreter), Some(request)) => with(interpreter, &request),

@@ -12,11 +12,11 @@ use core::ffi::{CStr, c_char};
 use crate::call;
 use crate::host::{self, Capability};
 use crate::python::{
-    self, API_VERSION, Frozen, ONE_ARGUMENT, Object, Py_InitializeFromInitConfig, PyDict_DelItemString,
-    PyDict_SetItem, PyDict_SetItemString, PyErr_SetString, PyEval_GetBuiltins, PyImport_GetModuleDict,
-    PyImport_ImportModule, PyInitConfig, PyInitConfig_AddModule, PyInitConfig_Create, PyInitConfig_SetInt,
-    PyInitConfig_SetStr, PyInitConfig_SetStrList, PyLong_FromUnsignedLongLong, PyMethodDef, PyModule_Create2,
-    PyModule_GetDict, PyModule_NewObject, PyModuleDef, PyObject, PyTuple_New, PyTuple_SetItem, Raised,
+    self, API_VERSION, Frozen, ONE_ARGUMENT, Object, Py_InitializeFromInitConfig, PyDict_DelItemString, PyDict_SetItem,
+    PyDict_SetItemString, PyErr_SetString, PyEval_GetBuiltins, PyImport_GetModuleDict, PyImport_ImportModule,
+    PyInitConfig, PyInitConfig_AddModule, PyInitConfig_Create, PyInitConfig_SetInt, PyInitConfig_SetStr,
+    PyInitConfig_SetStrList, PyLong_FromUnsignedLongLong, PyMethodDef, PyModule_Create2, PyModule_GetDict,
+    PyModule_NewObject, PyModuleDef, PyObject, PyTuple_New, PyTuple_SetItem, Raised,
 };
 use crate::source::{self, OWN_FILE_NAME};
 use crate::wire::{Encoding, Form, Request};
@@ -174,7 +174,12 @@ fn freeze_encodings() {
         let content = content.leak();
         let name = CString::new(name).unwrap_or_default().into_raw();
         if let Some((is_package, code)) = content.split_first() {
-            table.push(Frozen { name, code: code.as_ptr(), size: code.len() as i32, is_package: i32::from(*is_package) });
+            table.push(Frozen {
+                name,
+                code: code.as_ptr(),
+                size: code.len() as i32,
+                is_package: i32::from(*is_package),
+            });
         }
     }
     table.push(Frozen { name: core::ptr::null(), code: core::ptr::null(), size: 0, is_package: 0 });
@@ -222,10 +227,8 @@ fn warm(interpreter: &Interpreter) {
             call::invoke(interpreter, &request(Form::Compiled, &compiled));
         }
     }
-    for name in [c"function", c"__main__"] {
-        unsafe { PyDict_DelItemString(interpreter.modules.pointer(), name.as_ptr()) };
-        python::clear();
-    }
+    unsafe { PyDict_DelItemString(interpreter.modules.pointer(), c"function".as_ptr()) };
+    python::clear();
 }
 
 const WARM_UP: [(&str, &str, &str); 5] = [

@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::python::{
-    self, Object, PyDict_Contains, PyDict_New, PyDict_SetItem, PyFloat_FromDouble, PyList_AsTuple, PyList_Append,
+    self, Object, PyDict_Contains, PyDict_New, PyDict_SetItem, PyFloat_FromDouble, PyList_Append, PyList_AsTuple,
     PyList_New, PyLong_FromLongLong, PyLong_FromString, PyOS_string_to_double, PyTuple_New, PyUnicode_DecodeUTF8,
     Raised,
 };

@@ -133,9 +133,8 @@ impl Writer {
         const SHORTEST_TO_READ_BACK: c_char = b'r' as c_char;
         const WITH_POINT: i32 = 2;
         let number = unsafe { PyFloat_AsDouble(value.pointer()) };
-        let digits = unsafe {
-            PyOS_double_to_string(number, SHORTEST_TO_READ_BACK, 0, WITH_POINT, core::ptr::null_mut())
-        };
+        let digits =
+            unsafe { PyOS_double_to_string(number, SHORTEST_TO_READ_BACK, 0, WITH_POINT, core::ptr::null_mut()) };
         if digits.is_null() {
             return Err(Failure::Raised);
         }
@@ -213,7 +212,12 @@ impl Writer {
         if unsafe { PyType_GetFlags(key.kind()) } & flag::TEXT == 0 {
             let (kind, key) = (qualified_name(key.kind()), short_text(key, Wording::Representation));
             // The step of this dict has no place yet: the path names the dict itself.
-            return Err(self.no_form_here(&format!("has the key {key} of type `{kind}`; JSON objects have text keys only")));
+            return Err(
+                self.no_form_here(&format!("has the key {key} of type `{kind}`; JSON objects have text keys only"))
+            );
+        }
+        if !is_plain_key(key, self.encoding) {
+            return Err(self.no_form_here("has a key with a lone surrogate, which has no UTF-8 form"));
         }
         self.text(key)
     }
@@ -236,7 +240,7 @@ impl Writer {
     fn other(&mut self, value: &Object) -> Result<(), Failure> {
         let name = qualified_name(value.kind());
         if self.encoding == Encoding::Strict {
-            return Err(self.no_form(&format!("is a `{name}`, which JSON cannot hold")));
+            return Err(self.no_form(&format!("is of type `{name}`, which JSON cannot hold")));
         }
         if is_collection(value, &name) {
             self.enter(value)?;
@@ -275,7 +279,7 @@ impl Writer {
 
     fn enter(&mut self, container: &Object) -> Result<(), Failure> {
         if self.path.iter().any(|step| step.container == container.pointer()) {
-            return Err(self.no_form("holds itself: circular values have no JSON form"));
+            return Err(self.no_form("is circular: a value that holds itself has no JSON form"));
         }
         if self.path.len() >= MAX_DEPTH {
             return Err(Failure::NoForm(format!("the result is nested deeper than {MAX_DEPTH} levels")));
@@ -376,7 +380,8 @@ pub fn short_text(value: &Object, wording: Wording) -> String {
 
 /// The whole text of an object that has no JSON form. Falls back on the name of its type when its own code fails.
 fn full_text(value: &Object) -> Result<String, Failure> {
-    let is_bytes = [python::bytes_type(), python::byte_array_type()].iter().any(|of| python::derives(value.kind(), *of));
+    let is_bytes =
+        [python::bytes_type(), python::byte_array_type()].iter().any(|of| python::derives(value.kind(), *of));
     let wording = if is_bytes { Wording::Representation } else { Wording::Plain };
     if let Ok(text) = worded(value, wording).and_then(|text| escaped(&text)) {
         return Ok(text);

@@ -6,6 +6,7 @@
 //! `PermissionError`, and the host is told; looking for something finds nothing (`ENOENT`).
 
 use core::ffi::{c_char, c_int, c_void};
+use core::sync::atomic::{AtomicI64, Ordering};
 
 use crate::host::{self, Capability};
 
@@ -177,9 +178,10 @@ extern "C" fn openat(_: c_int, _: *const c_char, _: c_int, _: *const c_void) -> 
     refuse(Capability::Filesystem)
 }
 
+/// Python's own `open` does not come here; CPython does, to quote the line of a syntax error. That is no request.
 #[unsafe(no_mangle)]
 extern "C" fn fopen(_: *const c_char, _: *const c_char) -> *mut c_void {
-    refuse(Capability::Filesystem);
+    fail(ENOENT);
     core::ptr::null_mut()
 }
 
@@ -437,16 +439,42 @@ impl TimeSpec {
     }
 }
 
+#[link(wasm_import_module = "address")]
+unsafe extern "C" {
+    #[link_name = "_CLOCK_REALTIME"]
+    fn address_of_real_time() -> *const c_void;
+}
+
+/// Host time at the beginning of the call.
+static CALL_BEGAN: AtomicI64 = AtomicI64::new(0);
+
+/// Lets the monotonic clocks begin anew. Their small numbers keep fractions of a second exact in Python's floats.
+pub fn begin_call() {
+    CALL_BEGAN.store(host::clock(), Ordering::Relaxed);
+}
+
+/// What a clock shows. Every clock but that of the date is monotonic and begins with the call, at 1000 s.
+fn now(clock: *const c_void) -> i64 {
+    const BEGIN: i64 = 1000 * SECOND;
+    let now = host::clock();
+    if clock == unsafe { address_of_real_time() } {
+        return now;
+    }
+    now.saturating_sub(CALL_BEGAN.load(Ordering::Relaxed)).saturating_add(BEGIN)
+}
+
 #[unsafe(no_mangle)]
-unsafe extern "C" fn clock_gettime(_: *const c_void, into: *mut TimeSpec) -> c_int {
-    unsafe { into.write(TimeSpec::from_nanoseconds(host::clock())) };
+unsafe extern "C" fn clock_gettime(clock: *const c_void, into: *mut TimeSpec) -> c_int {
+    unsafe { into.write(TimeSpec::from_nanoseconds(now(clock))) };
     0
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_getres(_: *const c_void, into: *mut TimeSpec) -> c_int {
+    // Finer steps would vanish in Python's floats, and asyncio adds this to a time to see whether it has come.
+    const MICROSECOND: i32 = 1000;
     if !into.is_null() {
-        unsafe { into.write(TimeSpec { seconds: 0, nanoseconds: 1 }) };
+        unsafe { into.write(TimeSpec { seconds: 0, nanoseconds: MICROSECOND }) };
     }
     0
 }
@@ -470,14 +498,14 @@ unsafe extern "C" fn time(into: *mut i64) -> i64 {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_nanosleep(
-    _: *const c_void,
+    clock: *const c_void,
     flags: c_int,
     request: *const TimeSpec,
     _: *mut TimeSpec,
 ) -> c_int {
     const ABSOLUTE: c_int = 1;
     let request = unsafe { (*request).as_nanoseconds() };
-    host::sleep(if flags & ABSOLUTE != 0 { request.saturating_sub(host::clock()) } else { request });
+    host::sleep(if flags & ABSOLUTE != 0 { request.saturating_sub(now(clock)) } else { request });
     0
 }
 
@@ -526,6 +554,13 @@ pub struct PollEntry {
     descriptor: c_int,
     wanted: i16,
     ready: i16,
+}
+
+/// Waiting for a lock that this, the only thread, holds.
+#[unsafe(no_mangle)]
+extern "C" fn pthread_cond_wait(_: *mut c_void, _: *mut c_void) -> c_int {
+    host::sleep(FOR_EVER);
+    0
 }
 
 #[unsafe(no_mangle)]

@@ -66,7 +66,9 @@ fn hexadecimal(digits: &[u8]) -> Option<u16> {
 fn push_scalar(content: &mut Vec<u8>, value: u32) {
     match char::from_u32(value) {
         Some(character) => content.extend(character.encode_utf8(&mut [0; 4]).as_bytes()),
-        None => content.extend([0xe0 | (value >> 12) as u8, 0x80 | (value >> 6 & 0x3f) as u8, 0x80 | (value & 0x3f) as u8]),
+        None => {
+            content.extend([0xe0 | (value >> 12) as u8, 0x80 | (value >> 6 & 0x3f) as u8, 0x80 | (value & 0x3f) as u8])
+        }
     }
 }
 

@@ -20,15 +20,7 @@ extern "C" fn getaddrinfo(_: *const c_char, _: *const c_char, _: *const c_void, 
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn getnameinfo(
-    _: *const c_void,
-    _: u32,
-    _: *mut c_char,
-    _: u32,
-    _: *mut c_char,
-    _: u32,
-    _: c_int,
-) -> c_int {
+extern "C" fn getnameinfo(_: *const c_void, _: u32, _: *mut c_char, _: u32, _: *mut c_char, _: u32, _: c_int) -> c_int {
     refuse(Capability::Network);
     EAI_SYSTEM
 }

@@ -35,7 +35,8 @@ impl<'a> Request<'a> {
         let word = |at: usize| -> Option<usize> {
             Some(u32::from_le_bytes(bytes.get(4 * at..4 * at + 4)?.try_into().ok()?) as usize)
         };
-        let (code_end, seed) = (HEADER + word(3)?, u64::from_le_bytes(bytes.get(24..HEADER)?.try_into().ok()?));
+        let seed = u64::from_le_bytes(bytes.get(24..HEADER)?.try_into().ok()?);
+        let code_end = HEADER.checked_add(word(3)?)?;
         let entry_end = code_end.checked_add(word(4)?)?;
         let arguments_end = entry_end.checked_add(word(5)?)?;
         Some(Request {

@@ -1,0 +1,64 @@
+//! Runs the cases of `cases.jsonl`: one rule of the guest per line, with a function that shows it.
+//!
+//! A case is a request as [`Image::answer`] takes it, with the `rule` that it shows and what to `expect`; a field that
+//! `expect` leaves out must be empty. Every case but a script runs from source and from the compiled form.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use wasmtime::error::Context;
+use wasmtime::{Result, ensure};
+
+use crate::attempt::Image;
+use crate::guest;
+
+const FILE: &str = "cases.jsonl";
+const COMPARED: [(&str, fn() -> Value); 7] = [
+    ("kind", || Value::Null),
+    ("flags", || json!(0)),
+    ("message", || json!("")),
+    ("payload", || json!("")),
+    ("stdout", || json!("")),
+    ("stderr", || json!("")),
+    ("refused", || json!([])),
+];
+
+pub fn run(folder: &Path) -> Result<()> {
+    let path = folder.join(FILE);
+    let text = std::fs::read_to_string(&path).with_context(|| format!("read `{}`", path.display()))?;
+    let cases: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let image = Image::make(folder)?;
+    let failures = guest::on_large_stack(|| Ok(cases.iter().map(|case| check(&image, case)).sum::<usize>()))?;
+    ensure!(failures == 0, "{failures} of {} cases fail", cases.len());
+    eprintln!("{} cases hold", cases.len());
+    Ok(())
+}
+
+/// Runs one case in both forms; gives how many differ from what is expected.
+fn check(image: &Image, case: &Value) -> usize {
+    let mut request = case.clone();
+    request["entry"] = json!(if case["export"] == "gs_run" { "" } else { "f" });
+    request["wall_ms"] = json!(60_000);
+    let mut failures = 0;
+    for compiled in [false, true] {
+        // A script has no compiled form, and source that does not compile has none either.
+        if compiled && (case["export"] == "gs_run" || case["expect"]["kind"] == 2) {
+            continue;
+        }
+        request["compiled"] = json!(compiled);
+        let answer = image.answer(&request);
+        let differences: Vec<&str> = COMPARED
+            .iter()
+            .filter(|(field, nothing)| {
+                let given = answer.get(field).cloned().unwrap_or_else(nothing);
+                given != case["expect"].get(field).cloned().unwrap_or_else(nothing)
+            })
+            .map(|(field, _)| *field)
+            .collect();
+        if !differences.is_empty() {
+            failures += 1;
+            eprintln!("{}: {} differ: {answer:#}", case["rule"], differences.join(", "));
+        }
+    }
+    failures
+}
