@@ -46,7 +46,7 @@ impl Rules {
             (Relation(parts, signs), Relation(others, other_signs)) => {
                 self.relations_agree((parts, signs), (others, other_signs))
             }
-            (Brackets { .. } | Union(_), Relation(..)) => {
+            (Brackets { .. } | Union(_), Relation(..)) if as_interval(answer).is_some() => {
                 as_interval(answer).is_some_and(|interval| self.agree(target, &interval))
             }
             (Relation(..), Brackets { .. } | Union(_)) if as_interval(target).is_some() => {
@@ -329,6 +329,10 @@ fn is_name(expression: &Expression) -> bool {
         Expression::Unit(_) => true,
         // `P(x)`, `m∠A`.
         Expression::Product(factors) => factors.iter().all(|factor| matches!(factor, Expression::Symbol(_))),
+        // `(x, y)`
+        Expression::Brackets { open: '(', items, close: ')' } => {
+            items.iter().all(|item| matches!(item, Expression::Symbol(_)))
+        }
         _ => false,
     }
 }

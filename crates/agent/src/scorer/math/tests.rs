@@ -113,7 +113,7 @@ fn units_may_be_missing_but_may_not_differ() {
 fn points_keep_their_order_and_sets_do_not() {
     check(
         "(1,2)",
-        &["(1, 2)", "\\left(1,2\\right)", "(1.0,\\frac{4}{2})"],
+        &["(1, 2)", "\\left(1,2\\right)", "(x,y) = (1,2)", "(1.0,\\frac{4}{2})"],
         &["(2,1)", "(1,2]", "[1,2]", "1,2", "(1,2,3)", "\\{1,2\\}"],
     );
     check(

@@ -283,6 +283,7 @@ impl Lexer {
             "infty" => self.push(Token::Infinity),
             "degree" => self.push(Token::Degree),
             "circ" => self.push(Token::Degree),
+            "varnothing" => self.push(Token::Symbol("emptyset".to_owned())),
             "lbrace" => self.push(Token::Open('⦃')),
             "rbrace" => self.push(Token::Close('⦄')),
             "langle" => self.push(Token::Open('⟨')),
