@@ -4,6 +4,23 @@
 //! names; [`train`] and [`evaluate`] do the work, tell an [`Observer`] about it, and stop at an [`Interrupt`]. What a
 //! run leaves is in [`store`]: a folder with a manifest, a journal, readable function sets, and a report.
 //!
+//! ```no_run
+//! // Not run as a test: the first image of a guest language takes seconds to make. `tests/runs` runs all of this.
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//! use greensand_app::{Environment, Equipment, Interrupt, Overrides, Silent, open_project, open_sandbox, prepare, train};
+//!
+//! let environment = Environment::current()?;
+//! let project = open_project("examples/quickstart".as_ref(), &Overrides::new(), &environment)?;
+//! let sandbox = open_sandbox(&environment)?;
+//! prepare(&sandbox, &project.settings, &Silent)?;
+//! let equipment = Equipment::open(&project, Arc::new(sandbox), &environment)?;
+//! let done = train(&project, &equipment, &Silent, &Interrupt::new()).await?;
+//! assert_eq!(done.folder.load_set("best")?.functions.len(), done.report.functions.len());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! This crate alone reads the environment and chooses paths. It decides nothing about tasks, functions or scores:
 //! `greensand-agent` solves, `greensand-optimizer` proposes and judges, `greensand-sandbox` runs. It prints nothing;
 //! faces do.

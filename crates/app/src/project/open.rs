@@ -54,6 +54,20 @@ impl ProjectError {
 
 /// Reads a project: a folder with a project file, or a project file by its own path.
 ///
+/// ```
+/// use greensand_app::{Environment, Overrides, Split, open_project, write_project};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// write_project(folder)?;
+/// let mut overrides = Overrides::new();
+/// overrides.flag("--epochs", "training.epochs", "5");
+/// let project = open_project(folder, &overrides, &Environment::of([], folder))?;
+/// assert_eq!(project.settings.training.epochs, 5);
+/// assert_eq!(project.tasks.get(Split::Train).len(), 8);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// When there is no project, or its settings or tasks cannot be used; the error names file, line and key.
 pub fn open_project(path: &Path, overrides: &Overrides, environment: &Environment) -> Result<Project, ProjectError> {

@@ -48,7 +48,7 @@ const fn key(name: &'static str, kind: Kind) -> Key {
 }
 
 const COUNT: Kind = Kind::Integer(1, 1_000_000);
-const BYTES: Kind = Kind::Integer(0, 1 << 30);
+const BYTES: Kind = Kind::Integer(0, 64 << 20);
 const SECONDS: Kind = Kind::Integer(1, 86_400);
 /// TOML has no integers beyond 64 bits with sign.
 const SEED: Kind = Kind::Integer(0, i64::MAX);
@@ -123,8 +123,8 @@ pub(super) static KEYS: &[Key] = &[
     key("training.final_test", Kind::Switch),
     key("limits.wall_ms", Kind::Integer(1, 600_000)),
     key("limits.memory_mb", Kind::Integer(1, 4096)),
-    key("limits.max_arg_bytes", BYTES),
-    key("limits.max_result_bytes", BYTES),
+    key("limits.max_arg_bytes", Kind::Integer(2, 64 << 20)),
+    key("limits.max_result_bytes", Kind::Integer(1, 64 << 20)),
     key("limits.max_stdout_bytes", BYTES),
     key("limits.max_stderr_bytes", BYTES),
     key("functions.language", Kind::Text),

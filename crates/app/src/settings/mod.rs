@@ -7,6 +7,7 @@
 //! A key that is no setting's, and a value that is not of its kind, is an error that names the place and the nearest
 //! known key. Secrets are no settings: a setting names the environment variable that holds one.
 
+mod build;
 mod error;
 mod keys;
 mod layer;
@@ -78,7 +79,7 @@ pub fn resolve(
     values.extend(layer::read_toml(&project.text, TomlOrigin::File(&project.file), &project.root)?);
     values.extend(layer::read_environment(environment)?);
     values.extend(layer::read_overrides(overrides, environment, &values)?);
-    resolved::build(values, &project.root)
+    build::build(values, &project.root)
 }
 
 #[cfg(test)]

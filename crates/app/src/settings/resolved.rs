@@ -1,13 +1,13 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use greensand_llm::{Sampling, TokenLimitField};
 use greensand_types::{Encoding, Language, Limits};
-use toml::Value;
 
+use super::SettingSource;
 use super::keys::KEYS;
-use super::layer::{Layer, Sourced};
-use super::{SettingSource, SettingsError};
+use super::layer::Layer;
+use super::value::to_json;
 
 /// The settings of a project, resolved: plain values, each of its kind.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ pub struct Settings {
     pub limits: LimitsSection,
     /// What functions may be.
     pub functions: FunctionsSection,
-    values: Layer,
+    pub(super) values: Layer,
 }
 
 /// `[tasks]`
@@ -241,236 +241,5 @@ impl Settings {
             let sourced = self.values.get(key.name)?;
             Some(SettingValue { key: key.name, value: to_json(&sourced.value), source: &sourced.source })
         })
-    }
-}
-
-/// Builds the plain values. Kinds were checked as the layers were read.
-pub(super) fn build(mut values: Layer, root: &Path) -> Result<Settings, SettingsError> {
-    inherit_model(&mut values);
-    leave_script_for_model(&mut values);
-    let layer = Reader(&values);
-    let settings = Settings {
-        name: layer.text("project.name").unwrap_or_else(|| name_of(root)),
-        runs_dir: layer.path("project.runs").unwrap_or_else(|| root.join("runs")),
-        tasks: tasks(&layer)?,
-        assistant: model(&layer, "model"),
-        optimizer: model(&layer, "optimizer.model"),
-        optimizer_uses_tools: layer.text("optimizer.protocol").as_deref() != Some("text"),
-        agent: AgentSection {
-            instructions: layer.path("agent.instructions"),
-            max_turns: layer.count("agent.max_turns"),
-            max_failed_calls: layer.count("agent.max_failed_calls"),
-            code_tool: match layer.text("agent.code_tool").as_deref() {
-                None | Some("none") => None,
-                Some(_) => Some(layer.language("agent.code_tool")?),
-            },
-            run_fenced_blocks: layer.switch("agent.run_fenced_blocks"),
-            encoding: match layer.text("agent.encoding").as_deref() {
-                Some("strict") => Encoding::Strict,
-                _ => Encoding::Tagged,
-            },
-        },
-        scorer: ScorerSection {
-            name: layer.text("scorer.name").unwrap_or_default(),
-            options: match layer.value("scorer.options").map(to_json) {
-                Some(serde_json::Value::Object(options)) => options,
-                _ => serde_json::Map::new(),
-            },
-        },
-        training: TrainingSection {
-            epochs: layer.count("training.epochs"),
-            patience: layer.count("training.patience"),
-            max_actions_per_step: layer.count("training.max_actions_per_step"),
-            max_retries: layer.count("training.max_retries"),
-            acceptance: layer.text("training.acceptance").unwrap_or_default(),
-            jobs: layer.integer("training.jobs").and_then(|jobs| usize::try_from(jobs).ok()).unwrap_or(1),
-            seed: layer.integer("training.seed").unwrap_or(0),
-            prompt_tokens: layer.count("training.prompt_tokens"),
-            max_missing: layer.number("training.max_missing").unwrap_or(0.0),
-            final_test: layer.switch("training.final_test"),
-        },
-        limits: LimitsSection {
-            wall: Duration::from_millis(layer.integer("limits.wall_ms").unwrap_or(0)),
-            memory_bytes: layer.integer("limits.memory_mb").map(|mebibytes| mebibytes << 20),
-            max_argument_bytes: layer.integer("limits.max_arg_bytes").unwrap_or(0),
-            max_result_bytes: layer.integer("limits.max_result_bytes").unwrap_or(0),
-            max_stdout_bytes: layer.integer("limits.max_stdout_bytes").unwrap_or(0),
-            max_stderr_bytes: layer.integer("limits.max_stderr_bytes").unwrap_or(0),
-        },
-        functions: FunctionsSection {
-            language: layer.language("functions.language")?,
-            packages: layer.texts("functions.packages"),
-            refuses_memorised: layer.text("functions.memorised").as_deref() == Some("refuse"),
-            initial: layer.path("functions.initial"),
-        },
-        values: Layer::new(),
-    };
-    Ok(Settings { values, ..settings })
-}
-
-/// A model that was asked for by flag is never answered by a script, unless a flag asks for that too.
-fn leave_script_for_model(values: &mut Layer) {
-    let is_flag =
-        |sourced: Option<&Sourced>| sourced.is_some_and(|sourced| matches!(sourced.source, SettingSource::Flag { .. }));
-    for (backend, model) in [("model.backend", "model.model"), ("optimizer.model.backend", "optimizer.model.model")] {
-        let Some(chosen) = values.get(backend) else { continue };
-        let is_hosted = chosen.value.as_str() == Some("openai_compatible");
-        if is_flag(values.get(model)) && !is_flag(Some(chosen)) && !is_hosted {
-            let source = values[model].source.clone();
-            values.insert(backend, Sourced { value: Value::String("openai_compatible".into()), source });
-        }
-    }
-}
-
-/// What `[optimizer.model]` does not say is as in `[model]`.
-fn inherit_model(values: &mut Layer) {
-    for key in KEYS {
-        let Some(inherited) = key.name.strip_prefix("optimizer.").and_then(|name| values.get(name)) else { continue };
-        let inherited = inherited.clone();
-        values.entry(key.name).or_insert(inherited);
-    }
-}
-
-fn tasks(layer: &Reader<'_>) -> Result<TasksSection, SettingsError> {
-    let split_keys = ["tasks.train", "tasks.validation", "tasks.test"];
-    let files = layer.paths("tasks.file");
-    let files = if files.is_empty() {
-        let [train, validation, test] = split_keys.map(|key| layer.paths(key));
-        if train.is_empty() {
-            return Err(SettingsError::Missing {
-                key: "tasks.train".into(),
-                reason: "there are no tasks to train on".into(),
-                remedy: "name a file of JSON lines in the project file, such as `train = \"tasks/train.jsonl\"` under `[tasks]`".into(),
-            });
-        }
-        TaskFiles::PerSplit { train, validation, test }
-    } else {
-        if let Some(other) = split_keys.into_iter().find(|key| layer.0.contains_key(key)) {
-            return Err(SettingsError::Conflict {
-                place: layer.0["tasks.file"].source.clone(),
-                key: "tasks.file".into(),
-                other: other.into(),
-                reason: "tasks come either from one file that is split, or from a file for each split".into(),
-            });
-        }
-        let share = |key| layer.share(key).unwrap_or(Share::Count(0));
-        let split = SplitSection {
-            train: share("tasks.split.train"),
-            validation: share("tasks.split.validation"),
-            test: share("tasks.split.test"),
-            seed: layer.integer("tasks.split.seed").unwrap_or(0),
-        };
-        TaskFiles::Divided { files, split }
-    };
-    Ok(TasksSection {
-        files,
-        id_key: layer.text("tasks.id_key").unwrap_or_default(),
-        question_keys: layer.texts("tasks.question_key"),
-        target_keys: layer.texts("tasks.target_key"),
-    })
-}
-
-fn model(layer: &Reader<'_>, section: &str) -> ModelSection {
-    let key = |name: &str| format!("{section}.{name}");
-    let seconds = |name: &str| Duration::from_secs(layer.integer(&key(name)).unwrap_or(0));
-    ModelSection {
-        backend: layer.text(&key("backend")).unwrap_or_default(),
-        model: layer.text(&key("model")),
-        base_url: layer.text(&key("base_url")).unwrap_or_default(),
-        api_key_env: layer.text(&key("api_key_env")).unwrap_or_default(),
-        request_timeout: seconds("request_timeout_s"),
-        connect_timeout: seconds("connect_timeout_s"),
-        deadline: seconds("deadline_s"),
-        max_retries: layer.count(&key("max_retries")),
-        token_limit_field: match layer.text(&key("token_limit_field")).as_deref() {
-            Some("max_completion_tokens") => TokenLimitField::MaxCompletionTokens,
-            _ => TokenLimitField::MaxTokens,
-        },
-        max_reply_bytes: layer.integer(&key("max_reply_bytes")).unwrap_or(0),
-        proxy: layer.text(&key("proxy")),
-        script: layer.path(&key("script")),
-        latency: Duration::from_millis(layer.integer(&key("latency_ms")).unwrap_or(0)),
-        run: layer.path(&key("run")),
-        sampling: Sampling {
-            temperature: layer.number(&key("temperature")),
-            max_tokens: layer.integer(&key("max_tokens")).and_then(|tokens| u32::try_from(tokens).ok()),
-            seed: layer.integer(&key("seed")),
-        },
-    }
-}
-
-/// Reads values that are of their kinds. Absent is absent; a test makes sure that the defaults leave out only options.
-struct Reader<'a>(&'a Layer);
-
-impl Reader<'_> {
-    fn value(&self, key: &str) -> Option<&Value> {
-        self.0.get(key).map(|sourced| &sourced.value)
-    }
-
-    fn text(&self, key: &str) -> Option<String> {
-        self.value(key)?.as_str().map(str::to_owned)
-    }
-
-    fn texts(&self, key: &str) -> Vec<String> {
-        let items = self.value(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-    }
-
-    fn path(&self, key: &str) -> Option<PathBuf> {
-        self.text(key).map(PathBuf::from)
-    }
-
-    fn paths(&self, key: &str) -> Vec<PathBuf> {
-        self.texts(key).into_iter().map(PathBuf::from).collect()
-    }
-
-    fn integer(&self, key: &str) -> Option<u64> {
-        u64::try_from(self.value(key)?.as_integer()?).ok()
-    }
-
-    fn count(&self, key: &str) -> u32 {
-        self.integer(key).and_then(|number| u32::try_from(number).ok()).unwrap_or(0)
-    }
-
-    fn number(&self, key: &str) -> Option<f64> {
-        self.value(key)?.as_float()
-    }
-
-    fn switch(&self, key: &str) -> bool {
-        self.value(key).and_then(Value::as_bool).unwrap_or(false)
-    }
-
-    fn share(&self, key: &str) -> Option<Share> {
-        match self.value(key)? {
-            Value::Float(fraction) => Some(Share::Fraction(*fraction)),
-            value => Some(Share::Count(usize::try_from(value.as_integer()?).ok()?)),
-        }
-    }
-
-    fn language(&self, key: &str) -> Result<Language, SettingsError> {
-        let text = self.text(key).unwrap_or_default();
-        text.parse().map_err(|_| SettingsError::WrongValue {
-            place: self.0.get(key).map_or(SettingSource::Default, |sourced| sourced.source.clone()),
-            key: key.into(),
-            expected: "the name of a guest language, such as \"python\"".into(),
-            found: super::value::describe(&Value::String(text)),
-        })
-    }
-}
-
-fn name_of(root: &Path) -> String {
-    let name = root.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-    name.unwrap_or_else(|| "project".into())
-}
-
-fn to_json(value: &Value) -> serde_json::Value {
-    match value {
-        Value::String(text) => text.as_str().into(),
-        Value::Integer(number) => (*number).into(),
-        Value::Float(number) => (*number).into(),
-        Value::Boolean(switch) => (*switch).into(),
-        Value::Datetime(time) => time.to_string().into(),
-        Value::Array(items) => items.iter().map(to_json).collect(),
-        Value::Table(table) => table.iter().map(|(key, value)| (key.clone(), to_json(value))).collect(),
     }
 }

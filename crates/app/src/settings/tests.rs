@@ -90,6 +90,15 @@ fn every_setting_of_every_backend_can_be_set() {
 }
 
 #[test]
+fn the_limits_of_a_project_have_the_bounds_of_those_of_a_call() {
+    for limit in crate::batch::LIMIT_KEYS {
+        let key = keys::find(&format!("limits.{}", limit.name)).unwrap();
+        let Kind::Integer(least, most) = key.kind else { panic!("{}", limit.name) };
+        assert_eq!((u64::try_from(least), u64::try_from(most)), (Ok(limit.least), Ok(limit.most)), "{}", limit.name);
+    }
+}
+
+#[test]
 fn every_environment_variable_means_one_setting() {
     let variables: BTreeSet<_> = KEYS.iter().map(layer::variable_of).collect();
     assert_eq!(variables.len(), KEYS.len());

@@ -157,3 +157,16 @@ pub(super) fn describe(value: &Value) -> String {
         Value::Table(_) => "a table".into(),
     }
 }
+
+/// Writes a value as JSON, for the manifest and for scorers.
+pub(super) fn to_json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::String(text) => text.as_str().into(),
+        Value::Integer(number) => (*number).into(),
+        Value::Float(number) => (*number).into(),
+        Value::Boolean(switch) => (*switch).into(),
+        Value::Datetime(time) => time.to_string().into(),
+        Value::Array(items) => items.iter().map(to_json).collect(),
+        Value::Table(table) => table.iter().map(|(key, value)| (key.clone(), to_json(value))).collect(),
+    }
+}

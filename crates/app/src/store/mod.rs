@@ -4,11 +4,12 @@
 //! over [`JournalEvent`]s ([`ReportBuilder`]), so that a run that was killed has a report too. Function sets are
 //! folders of readable files ([`StoredSet`]); what is read back is a draft again, and admission must let it in.
 //!
-//! Stored forms have types of their own here (`records`), with conversions by hand: a change of a core type does not
+//! Stored forms have types of their own here (`records`), with conversions by hand (`convert`): a change of a core type does not
 //! change a file by accident. The forms and their numbers are described in `README.md` beside this crate's manifest.
 //!
 //! No file holds a secret. What is replaced is replaced whole; what is appended is whole lines.
 
+mod convert;
 mod error;
 mod files;
 mod function_set;

@@ -30,7 +30,8 @@ pub enum TrainErrorKind {
     /// A set could not be measured.
     #[error("measure a function set")]
     Evaluate(#[source] Box<EvaluateError>),
-    /// The optimizer's model fails for every request alike.
+    /// The optimizer's model gave no reply: to a step that has nothing to show without it, or in a way that every other
+    /// request would share.
     #[error("get a reply of the optimizer's model")]
     Optimizer(#[source] ModelError),
     /// The host failed while a draft was examined.

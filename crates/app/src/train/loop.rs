@@ -95,8 +95,7 @@ async fn run_to_end(session: &Session<'_>, initial: Arc<FunctionSet>) -> Result<
             Next::Finished(reason) => break reason,
         }
     };
-    let is_usable = !matches!(reason, StopReason::TooMuchMissing { .. });
-    if is_usable {
+    if !matches!(reason, StopReason::TooMuchMissing { .. }) {
         session.final_test(&initial, training.best(), last_epoch).await?;
     }
     Ok(reason)

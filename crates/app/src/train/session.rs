@@ -133,6 +133,8 @@ impl<'a> Session<'a> {
     }
 
     /// Scores the initial and the best set on *test*, once. Nothing is decided on it.
+    ///
+    /// The training is over by then: a model that fails here costs the test score, and not the run.
     pub(super) async fn final_test(
         &self,
         initial: &Arc<FunctionSet>,
@@ -142,9 +144,18 @@ impl<'a> Session<'a> {
         if !self.project.settings.training.final_test || self.project.tasks.get(Split::Test).is_empty() {
             return Ok(());
         }
-        self.measure(epoch, Split::Test, initial).await?;
-        if best.id() != initial.id() {
-            self.measure(epoch, Split::Test, best).await?;
+        for (index, set) in [initial, best].into_iter().enumerate() {
+            if index == 1 && best.id() == initial.id() {
+                break;
+            }
+            let why = match self.measure(epoch, Split::Test, set).await {
+                Ok(_) => continue,
+                Err(Stop::TooMuchMissing(missing)) => missing.to_string(),
+                Err(Stop::Failed(TrainErrorKind::Evaluate(error))) => with_causes(&error),
+                Err(stop) => return Err(stop),
+            };
+            self.warn(&format!("the test split could not be scored: {why}"));
+            break;
         }
         Ok(())
     }
@@ -243,19 +254,26 @@ impl<'a> Session<'a> {
                 let message = format!("the step of epoch {epoch} was cut short: {}", with_causes(&kind));
                 match kind {
                     StepErrorKind::Host(error) => Err(Stop::Failed(TrainErrorKind::Host(error))),
+                    // A step that nobody made is no fruitless one: counted as such, it would pass for an early stop.
                     StepErrorKind::Model(error)
-                        if error.concerns_every_request() || error.kind() == ModelErrorKind::Exhausted =>
+                        if report.is_unchanged()
+                            || error.concerns_every_request()
+                            || error.kind() == ModelErrorKind::Exhausted =>
                     {
                         Err(Stop::Failed(TrainErrorKind::Optimizer(error)))
                     }
                     StepErrorKind::Model(_) => {
-                        self.run.warn(&message);
-                        self.observer.event(Event::Warning { message: &message });
+                        self.warn(&message);
                         Ok(report)
                     }
                 }
             }
         }
+    }
+
+    fn warn(&self, message: &str) {
+        self.run.warn(message);
+        self.observer.event(Event::Warning { message });
     }
 
     fn begin_epoch(&self, epoch: u32) {
