@@ -13,29 +13,11 @@ use std::collections::BTreeMap;
 
 use greensand_types::ContentId;
 use num_bigint::BigInt;
-use num_rational::{BigRational, Ratio};
+use num_rational::BigRational;
 use num_traits::{One, Pow, Signed, ToPrimitive, Zero};
 
 use super::expression::Expression;
-
-type Exponent = Ratio<i64>;
-
-/// What a product is made of.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Atom {
-    /// A prime, with an exponent between 0 and 1.
-    Prime(u64),
-    /// A variable or a named constant.
-    Symbol(String),
-    /// Something that is not taken apart.
-    Opaque(String),
-}
-
-type Monomial = BTreeMap<Atom, Exponent>;
-
-/// A sum of monomials with coefficients; none of them is zero.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Polynomial(BTreeMap<Monomial, BigRational>);
+use super::polynomial::{Atom, Exponent, Monomial, Polynomial, multiply_monomials, normalised};
 
 /// An exact value.
 #[derive(Debug, Clone)]
@@ -48,7 +30,7 @@ pub(super) struct Exact {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NotExact;
 
-type Result<T> = std::result::Result<T, NotExact>;
+pub(super) type Result<T> = std::result::Result<T, NotExact>;
 
 /// The work that one answer may take: about the number of products of small monomials.
 const MAX_WORK: u64 = 20_000;
@@ -335,15 +317,6 @@ impl Exact {
         Some(self.numerator.rational()? / self.denominator.rational()?)
     }
 
-    /// Says whether a variable is in it; `pi`, `e` and `i` are none.
-    pub(super) fn has_variables(&self) -> bool {
-        let monomials = self.numerator.0.keys().chain(self.denominator.0.keys());
-        monomials.flat_map(BTreeMap::keys).any(|atom| match atom {
-            Atom::Symbol(name) => !matches!(name.as_str(), "pi" | "e" | "i"),
-            Atom::Prime(_) | Atom::Opaque(_) => false,
-        })
-    }
-
     /// Returns coefficient and monomial if both numerator and denominator have one term.
     fn single_term(&self) -> Result<Option<(BigRational, Monomial)>> {
         let (1, 1) = (self.numerator.0.len(), self.denominator.0.len()) else { return Ok(None) };
@@ -359,83 +332,8 @@ impl Exact {
     }
 }
 
-impl Polynomial {
-    fn constant(value: BigRational) -> Self {
-        let mut polynomial = Self(BTreeMap::new());
-        polynomial.add(BTreeMap::new(), value);
-        polynomial
-    }
-
-    fn add(&mut self, monomial: Monomial, coefficient: BigRational) {
-        let sum = match self.0.remove(&monomial) {
-            Some(present) => present + coefficient,
-            None => coefficient,
-        };
-        if !sum.is_zero() {
-            self.0.insert(monomial, sum);
-        }
-    }
-
-    fn rational(&self) -> Option<BigRational> {
-        match self.0.len() {
-            0 => Some(BigRational::zero()),
-            1 => self.0.get(&BTreeMap::new()).cloned(),
-            _ => None,
-        }
-    }
-}
-
 fn is_imaginary(atom: &Atom) -> bool {
     *atom == Atom::Symbol("i".to_owned())
-}
-
-fn multiply_monomials(one: &Monomial, other: &Monomial) -> Result<(BigRational, Monomial)> {
-    let mut product = one.clone();
-    for (atom, exponent) in other {
-        let sum = product.entry(atom.clone()).or_insert_with(Exponent::zero);
-        *sum = checked_sum(*sum, *exponent)?;
-    }
-    normalised(product)
-}
-
-fn checked_sum(one: Exponent, other: Exponent) -> Result<Exponent> {
-    const MOST: i64 = 1 << 30;
-    let fits = |exponent: &Exponent| exponent.numer().abs() < MOST && *exponent.denom() < 1 << 15;
-    if fits(&one) && fits(&other) { Ok(one + other) } else { Err(NotExact) }
-}
-
-/// Moves whole powers of primes and of `i` into the coefficient.
-fn normalised(monomial: Monomial) -> Result<(BigRational, Monomial)> {
-    let mut factor = BigRational::one();
-    let mut rest = BTreeMap::new();
-    for (atom, exponent) in monomial {
-        match &atom {
-            Atom::Prime(prime) => {
-                let whole = exponent.floor().to_integer();
-                let power = i32::try_from(whole).ok().filter(|power| power.unsigned_abs() < 4096).ok_or(NotExact)?;
-                factor *= Pow::pow(BigRational::from_integer((*prime).into()), power);
-                let fraction = exponent - Exponent::from_integer(whole);
-                if !fraction.is_zero() {
-                    rest.insert(atom, fraction);
-                }
-            }
-            Atom::Symbol(name) if name == "i" && exponent.is_integer() => {
-                let power = exponent.to_integer().rem_euclid(4);
-                if power >= 2 {
-                    factor = -factor;
-                }
-                if power % 2 == 1 {
-                    rest.insert(atom, Exponent::one());
-                }
-            }
-            Atom::Symbol(_) | Atom::Opaque(_) => {
-                if !exponent.is_zero() {
-                    rest.insert(atom, exponent);
-                }
-            }
-        }
-    }
-    Ok((factor, rest))
 }
 
 /// Returns the primes whose powers make the root of a positive number.

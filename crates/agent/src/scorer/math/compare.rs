@@ -10,6 +10,10 @@
 use super::algebra::{Algebra, Budget};
 use super::expression::Expression;
 use super::numeric;
+use super::quantity::Quantity;
+use super::relation::{
+    as_interval, ascending, definition, is_chain_of_constants, is_constant, is_definition_of_constant, value_of,
+};
 
 /// What the comparison may take for the same.
 #[derive(Debug)]
@@ -168,13 +172,13 @@ impl Rules {
     }
 
     fn are_equal(&self, target: &Expression, answer: &Expression) -> bool {
+        let has_variables = !(is_constant(target) && is_constant(answer));
         let mut algebra = Algebra::new(&self.budget);
         let exact = algebra.value(target).and_then(|target| Ok((target, algebra.value(answer)?)));
         let Ok((target_value, answer_value)) = exact else {
             // Too large to multiply out, or not a number at all.
             return numeric::are_close(target, answer, true);
         };
-        let has_variables = target_value.has_variables() || answer_value.has_variables();
         match algebra.are_equal(&target_value, &answer_value) {
             Ok(true) => true,
             Ok(false) if algebra.has_opaque => numeric::are_close(target, answer, has_variables),
@@ -205,184 +209,6 @@ impl Rules {
         let proportion = algebra.proportion(&target, &answer);
         matches!(proportion, Ok(Some(is_positive)) if is_positive || may_be_negative)
     }
-}
-
-/// A value apart from what it is measured in.
-#[derive(Debug, Clone, PartialEq)]
-struct Quantity {
-    value: Expression,
-    unit: Option<String>,
-    is_percent: bool,
-    is_degree: bool,
-}
-
-impl Quantity {
-    fn of(expression: &Expression) -> Self {
-        let mut quantity = Self { value: Expression::Infinity, unit: None, is_percent: false, is_degree: false };
-        quantity.value = quantity.without_unit(expression);
-        quantity
-    }
-
-    /// Returns the value with what a percent or degree sign means.
-    fn meant(&self) -> Expression {
-        let name = match (self.is_percent, self.is_degree) {
-            (true, _) => "percent",
-            (_, true) => "degree",
-            (false, false) => return self.value.clone(),
-        };
-        Expression::Call(name.to_owned(), vec![self.value.clone()])
-    }
-
-    fn without_unit(&mut self, expression: &Expression) -> Expression {
-        match expression {
-            Expression::Unit(words) => Expression::Text(words.clone()),
-            Expression::Negative(inner) => Expression::Negative(Box::new(self.without_unit(inner))),
-            Expression::Call(name, arguments) if arguments.len() == 1 && name == "percent" => {
-                self.is_percent = true;
-                arguments[0].clone()
-            }
-            Expression::Call(name, arguments) if arguments.len() == 1 && name == "degree" => {
-                self.is_degree = true;
-                arguments[0].clone()
-            }
-            Expression::Product(factors) => self.without_unit_factors(factors),
-            Expression::Sum(terms) | Expression::Ratio(terms) => {
-                let mut terms = terms.clone();
-                if let Some(last) = terms.last_mut()
-                    && matches!(last, Expression::Product(_))
-                {
-                    *last = self.without_unit(&last.clone());
-                }
-                match expression {
-                    Expression::Sum(_) => Expression::Sum(terms),
-                    _ => Expression::Ratio(terms),
-                }
-            }
-            other => other.clone(),
-        }
-    }
-
-    /// Takes a currency before, and words after, the other factors.
-    fn without_unit_factors(&mut self, factors: &[Expression]) -> Expression {
-        let is_currency = |unit: &str| matches!(unit, "dollar" | "€" | "£" | "¥" | "₹");
-        let mut rest = factors;
-        let mut unit = Vec::new();
-        if let [Expression::Unit(mark), after @ ..] = rest
-            && is_currency(mark)
-            && !after.is_empty()
-        {
-            unit.push(mark.clone());
-            rest = after;
-        }
-        while let [before @ .., Expression::Unit(words)] = rest
-            && !before.is_empty()
-        {
-            unit.insert(0, words.clone());
-            rest = before;
-        }
-        unit.dedup();
-        if !unit.is_empty() {
-            self.unit = Some(unit.join(" "));
-        }
-        match rest {
-            [only] => self.without_unit(only),
-            several => Expression::Product(several.to_vec()),
-        }
-    }
-}
-
-/// Returns name and value of `x = 5` or `f(x) = 2x`.
-fn definition<'a>((parts, signs): (&'a [Expression], &[char])) -> Option<(&'a Expression, &'a Expression)> {
-    let [name, value] = parts else { return None };
-    (signs == ['='] && is_name(name)).then_some((name, value))
-}
-
-fn is_definition_of_constant((parts, signs): &(Vec<Expression>, Vec<char>)) -> bool {
-    definition((parts, signs)).is_some_and(|(_, value)| is_constant(value))
-}
-
-/// Returns what a relation says that something is: the last part of `x = a = b`, the set of `x \in A`.
-fn value_of<'a>(parts: &'a [Expression], signs: &[char]) -> Option<&'a Expression> {
-    let starts_with_name = parts.first().is_some_and(is_name);
-    match signs {
-        ['∈'] if starts_with_name => parts.last(),
-        // The exact value stands before the rounded one.
-        ['=', '≈'] if starts_with_name => parts.get(1),
-        ['≈'] => parts.get(usize::from(starts_with_name)),
-        signs if signs.iter().all(|sign| *sign == '=') => {
-            let is_chain = starts_with_name || parts.iter().all(is_constant);
-            is_chain.then_some(parts.last()).flatten()
-        }
-        _ => None,
-    }
-}
-
-fn is_chain_of_constants(parts: &[Expression], signs: &[char]) -> bool {
-    signs.iter().all(|sign| matches!(sign, '=' | '≈')) && parts.iter().all(is_constant)
-}
-
-/// Says whether something is the name of what an equation defines.
-fn is_name(expression: &Expression) -> bool {
-    match expression {
-        Expression::Symbol(name) => !matches!(name.as_str(), "pi" | "e" | "i"),
-        Expression::Call(name, _) => matches!(name.as_str(), "f" | "g" | "h"),
-        Expression::Unit(_) => true,
-        // `P(x)`, `m∠A`.
-        Expression::Product(factors) => factors.iter().all(|factor| matches!(factor, Expression::Symbol(_))),
-        // `(x, y)`
-        Expression::Brackets { open: '(', items, close: ')' } => {
-            items.iter().all(|item| matches!(item, Expression::Symbol(_)))
-        }
-        _ => false,
-    }
-}
-
-fn is_constant(expression: &Expression) -> bool {
-    match expression {
-        Expression::Symbol(name) => matches!(name.as_str(), "pi" | "e" | "i"),
-        Expression::Text(_) => false,
-        other => other.parts().into_iter().all(is_constant),
-    }
-}
-
-/// Turns a chain around if it descends.
-fn ascending((parts, signs): (&[Expression], &[char])) -> (Vec<Expression>, Vec<char>) {
-    if !matches!(signs.first(), Some('>' | '≥')) {
-        return (parts.to_vec(), signs.to_vec());
-    }
-    let turned = signs.iter().rev().map(|sign| match sign {
-        '>' => '<',
-        '≥' => '≤',
-        '<' => '>',
-        '≤' => '≥',
-        other => *other,
-    });
-    (parts.iter().rev().cloned().collect(), turned.collect())
-}
-
-/// Returns the interval that an inequality of one name describes.
-fn as_interval(expression: &Expression) -> Option<Expression> {
-    let Expression::Relation(parts, signs) = expression else { return None };
-    if let (['∈'], [name, set]) = (signs.as_slice(), parts.as_slice()) {
-        return is_name(name).then(|| set.clone());
-    }
-    let (parts, signs) = ascending((parts, signs));
-    let infinity = |is_negative: bool| {
-        if is_negative { Expression::Negative(Box::new(Expression::Infinity)) } else { Expression::Infinity }
-    };
-    let (low, open, high, close) = match (parts.as_slice(), signs.as_slice()) {
-        ([low, name, high], [below, above]) if is_name(name) => (low.clone(), *below, high.clone(), *above),
-        ([name, high], [above]) if is_name(name) => (infinity(true), '<', high.clone(), *above),
-        ([low, name], [below]) if is_name(name) => (low.clone(), *below, infinity(false), '<'),
-        _ => return None,
-    };
-    let bracket = |sign: char, strict: char, closed: char| match sign {
-        '<' => Some(strict),
-        '≤' => Some(closed),
-        _ => None,
-    };
-    let (open, close) = (bracket(open, '(', '[')?, bracket(close, ')', ']')?);
-    Some(Expression::Brackets { open, items: vec![low, high], close })
 }
 
 /// Says whether a list is of words, so that its order may be what was asked for.

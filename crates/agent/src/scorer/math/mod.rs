@@ -10,10 +10,14 @@
 //! back unevaluated; where the question asks to factor or to expand, another form.
 
 mod algebra;
+mod atom;
 mod compare;
 mod expression;
 mod numeric;
 mod parse;
+mod polynomial;
+mod quantity;
+mod relation;
 mod scorer;
 mod spelling;
 mod token;

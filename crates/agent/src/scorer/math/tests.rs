@@ -225,6 +225,24 @@ fn complex_numbers_are_values() {
 }
 
 #[test]
+fn ratios_and_times_keep_their_parts() {
+    check("3:4", &["3 : 4"], &["4:3", "3:40", "3,4"]);
+    check(
+        "8\\!:\\!34 \\text{ p.m.}",
+        &["8:34 \\text{ p.m.}", "8:34\\text{ PM}", "8:34"],
+        &["8:34 \\text{ a.m.}", "8:35"],
+    );
+}
+
+#[test]
+fn functions_are_compared_at_many_values_of_their_variables() {
+    check("2\\sin x\\cos x", &["\\sin 2x", "\\sin(2x)"], &["2\\sin x", "\\sin x \\cos x", "2\\sin x\\cos y"]);
+    check("\\frac{\\sqrt{3}}{3}", &["\\tan 30^\\circ"], &["\\tan 30"]);
+    check("|x|", &["\\sqrt{x^2}"], &["\\sqrt{x|x|}", "x"]);
+    check("3", &["\\log_{2} 8", "3!/2", "\\binom{3}{2}"], &["\\log_{2} 9"]);
+}
+
+#[test]
 fn the_answer_is_found_in_prose() {
     for reply in [
         "So the total is $\\frac{1}{2}$.",
