@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{EvaluateError, Job, measure};
 use crate::project::{Project, Split};
 use crate::store::{RunWriter, UsageRecord};
-use crate::{Equipment, Interrupt, Observer, Tally};
+use crate::{Equipment, Event, Interrupt, Observer, Tally};
 
 /// What an evaluation found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -64,6 +64,9 @@ pub async fn evaluate(
     observer: &dyn Observer,
     interrupt: &Interrupt,
 ) -> Result<EvalReport, EvaluateError> {
+    for message in project.tasks.warnings() {
+        observer.event(Event::Warning { message });
+    }
     let tasks = project.tasks.get(split);
     let job = Job {
         equipment,

@@ -2,7 +2,8 @@
 //!
 //! An id, a question and a target are taken from the members that the settings name; what else the object has becomes
 //! metadata. A text is taken as it is; a number or another value becomes its JSON text, with every digit. A task
-//! without an id is called after its file and line.
+//! without an id is called after its file and line. A task whose target is an empty text can be solved by nobody; public
+//! task sets have such lines, so that they are left out and told, not refused.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,14 @@ pub(super) struct PlacedTask {
     pub(super) task: Task,
     pub(super) file: PathBuf,
     pub(super) line: usize,
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TaskLines {
+    pub(super) tasks: Vec<PlacedTask>,
+    /// The lines that were left out: their target is empty.
+    pub(super) without_target: Vec<usize>,
 }
 
 /// A file of tasks that cannot be used.
@@ -53,9 +62,9 @@ pub(super) fn read_tasks(
     path: &Path,
     label: &str,
     section: &TasksSection,
-) -> Result<Vec<PlacedTask>, TaskFileError> {
+) -> Result<TaskLines, TaskFileError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut tasks = Vec::new();
+    let mut lines = TaskLines::default();
     for (index, line_bytes) in bytes.split(|byte| *byte == b'\n').enumerate() {
         let line = index + 1;
         let at = |reason: String| TaskFileError::Line { path: path.to_owned(), line, reason };
@@ -65,9 +74,13 @@ pub(super) fn read_tasks(
             continue;
         }
         let task = read_task(text, || format!("{label}-{line}"), section).map_err(at)?;
-        tasks.push(PlacedTask { task, file: path.to_owned(), line });
+        if task.target.trim().is_empty() {
+            lines.without_target.push(line);
+            continue;
+        }
+        lines.tasks.push(PlacedTask { task, file: path.to_owned(), line });
     }
-    Ok(tasks)
+    Ok(lines)
 }
 
 fn read_task(text: &str, derived_id: impl FnOnce() -> String, section: &TasksSection) -> Result<Task, String> {
@@ -82,10 +95,12 @@ fn read_task(text: &str, derived_id: impl FnOnce() -> String, section: &TasksSec
         let Some((key, value)) = take(&mut members, keys) else {
             return Err(format!("the task has no {what}: give it a member {names}"));
         };
-        let text = text_of(&value).filter(|text| !text.trim().is_empty());
-        text.ok_or_else(|| format!("the {what} in `{key}` is empty: write it there"))
+        text_of(&value).ok_or_else(|| format!("the {what} in `{key}` is `null`: write it there"))
     };
     let question = required(&section.question_keys, "question")?;
+    if question.trim().is_empty() {
+        return Err("the question is empty: write it there".into());
+    }
     let target = required(&section.target_keys, "target")?;
     let metadata = members
         .into_iter()
@@ -172,7 +187,9 @@ mod tests {
     }
 
     fn check(bytes: &[u8]) -> Result<Vec<PlacedTask>, String> {
-        read_tasks(bytes, Path::new("t.jsonl"), "t", &section()).map_err(|error| error.to_string())
+        let lines = read_tasks(bytes, Path::new("t.jsonl"), "t", &section()).map_err(|error| error.to_string())?;
+        assert!(lines.without_target.is_empty());
+        Ok(lines.tasks)
     }
 
     #[test]
@@ -198,6 +215,14 @@ mod tests {
     }
 
     #[test]
+    fn a_task_with_an_empty_target_is_left_out_and_counted() {
+        let text = "{\"question\":\"q\",\"target\":\"\"}\n{\"question\":\"r\",\"target\":\"1\"}\n{\"question\":\"s\",\"target\":\" \"}";
+        let lines = read_tasks(text.as_bytes(), Path::new("t.jsonl"), "t", &section()).unwrap();
+        assert_eq!(lines.without_target, [1, 3]);
+        assert_eq!(lines.tasks.iter().map(|placed| placed.line).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
     fn a_byte_order_mark_and_windows_line_ends_are_no_matter() {
         let tasks = check(b"\xef\xbb\xbf{\"question\":\"q\",\"target\":\"a\"}\r\n\r\n").unwrap();
         assert_eq!(tasks.len(), 1);
@@ -212,11 +237,8 @@ mod tests {
             ),
             (b"{\"question\":\"q\"}", "t.jsonl:1: the task has no target: give it a member `target` or `answer`"),
             (b"{\"target\":\"a\"}", "t.jsonl:1: the task has no question: give it a member `question`"),
-            (b"{\"question\":\"q\",\"target\":null}", "t.jsonl:1: the target in `target` is empty: write it there"),
-            (
-                b"{\"question\":\" \",\"target\":\"a\"}",
-                "t.jsonl:1: the question in `question` is empty: write it there",
-            ),
+            (b"{\"question\":\"q\",\"target\":null}", "t.jsonl:1: the target in `target` is `null`: write it there"),
+            (b"{\"question\":\" \",\"target\":\"a\"}", "t.jsonl:1: the question is empty: write it there"),
             (b"\xff", "t.jsonl:1: not UTF-8 text (byte 1 of the line)"),
             (
                 b"{\"id\":\"\",\"question\":\"q\",\"target\":\"a\"}",

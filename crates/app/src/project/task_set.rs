@@ -150,24 +150,24 @@ impl TaskSets {
     /// When a file cannot be read, a line is no task, a target can never be met, an id occurs twice, a task is in two
     /// splits, or a split is empty.
     pub fn read(section: &TasksSection, scorer: &dyn Scorer) -> Result<Self, TaskSetError> {
-        let mut files = Vec::new();
+        let mut files = Files { section, records: Vec::new(), warnings: Vec::new() };
         let placed = match &section.files {
             TaskFiles::PerSplit { train, validation, test } => {
                 let labels = labels(&[train.as_slice(), validation, test].concat());
-                let mut read = |split, paths: &[PathBuf]| read_files(section, Some(split), paths, &labels, &mut files);
+                let mut read = |split, paths: &[PathBuf]| files.read(Some(split), paths, &labels);
                 [read(Split::Train, train)?, read(Split::Validation, validation)?, read(Split::Test, test)?]
             }
             TaskFiles::Divided { files: paths, split } => {
-                let tasks = read_files(section, None, paths, &labels(paths), &mut files)?;
+                let tasks = files.read(None, paths, &labels(paths))?;
                 check_ids(&tasks)?;
                 divide(tasks, *split).map_err(|reason| TaskSetError::Divide { files: listed(paths), reason })?
             }
         };
         check_splits(section, &placed)?;
         placed.iter().flatten().try_for_each(|placed| check_target(placed, scorer))?;
-        let warnings = same_questions(&placed);
+        let warnings = files.warnings.into_iter().chain(same_questions(&placed)).collect();
         let splits = placed.map(|tasks| tasks.into_iter().map(|placed| Arc::new(placed.task)).collect());
-        Ok(Self { splits, files, warnings })
+        Ok(Self { splits, files: files.records, warnings })
     }
 
     /// Returns the tasks of a split in their order; none, where the project has no such split.
@@ -180,29 +180,44 @@ impl TaskSets {
         &self.files
     }
 
-    /// Returns what a person should know of the tasks: questions that several splits share.
+    /// Returns what a person should know of the tasks: what was left out, and questions that several splits share.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 }
 
-fn read_files(
-    section: &TasksSection,
-    split: Option<Split>,
-    paths: &[PathBuf],
-    labels: &HashMap<PathBuf, String>,
-    files: &mut Vec<TaskFileRecord>,
-) -> Result<Vec<PlacedTask>, TaskSetError> {
-    let mut tasks = Vec::new();
-    for path in paths {
-        let bytes = std::fs::read(path).map_err(|source| TaskFileError::Read { path: path.clone(), source })?;
-        let label = labels.get(path).map_or("task", String::as_str);
-        let read = read_tasks(&bytes, path, label, section)?;
-        let digest = ContentId::of("file").field(&bytes).finish();
-        files.push(TaskFileRecord { split, path: path.clone(), digest, tasks: read.len() });
-        tasks.extend(read);
+/// The files as they are read, with what is to be said of them.
+struct Files<'a> {
+    section: &'a TasksSection,
+    records: Vec<TaskFileRecord>,
+    warnings: Vec<String>,
+}
+
+impl Files<'_> {
+    fn read(
+        &mut self,
+        split: Option<Split>,
+        paths: &[PathBuf],
+        labels: &HashMap<PathBuf, String>,
+    ) -> Result<Vec<PlacedTask>, TaskSetError> {
+        let mut tasks = Vec::new();
+        for path in paths {
+            let bytes = std::fs::read(path).map_err(|source| TaskFileError::Read { path: path.clone(), source })?;
+            let label = labels.get(path).map_or("task", String::as_str);
+            let read = read_tasks(&bytes, path, label, self.section)?;
+            let digest = ContentId::of("file").field(&bytes).finish();
+            self.records.push(TaskFileRecord { split, path: path.clone(), digest, tasks: read.tasks.len() });
+            if let Some(first) = read.without_target.first() {
+                let count = read.without_target.len();
+                self.warnings.push(format!(
+                    "{}:{first}: {count} task(s) of the file have an empty target and are left out, this is the first",
+                    path.display()
+                ));
+            }
+            tasks.extend(read.tasks);
+        }
+        Ok(tasks)
     }
-    Ok(tasks)
 }
 
 /// Returns for each file the shortest end of its path, without its last dot part, that no other file has.
@@ -391,6 +406,15 @@ mod tests {
             let error = check(&files).unwrap_err();
             assert!(error.starts_with(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn tasks_that_are_left_out_are_told() {
+        let empty = "{\"question\":\"q\",\"target\":\"\"}\n";
+        let sets = check(&[("train.jsonl", &(task("a", "1") + empty + empty))]).unwrap();
+        assert_eq!((sets.get(Split::Train).len(), sets.files()[0].tasks), (1, 1));
+        let [warning] = sets.warnings() else { panic!("{:?}", sets.warnings()) };
+        assert!(warning.contains("train.jsonl:2: 2 task(s) of the file have an empty target"), "{warning}");
     }
 
     #[test]
