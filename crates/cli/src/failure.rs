@@ -9,7 +9,7 @@
 //! | 1 | it ran, and the answer is no: a call failed, a check failed, a run was interrupted, the disk is full |
 //! | 2 | asked wrongly: flags, files, settings, tasks |
 //! | 3 | the model backend: unreachable, refused, no such model |
-//! | 4 | the budget is spent |
+//! | 4 | the budget is spent (kept for it: no setting bounds one yet) |
 //! | 70 | our bug |
 
 use std::error::Error;

@@ -42,11 +42,11 @@ def lone_set():
 "#;
 
 fn call(arguments: &[&str]) -> Answer {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("functions.py");
-    std::fs::write(&file, SOURCE).unwrap();
-    let mut all = vec!["call", file.to_str().unwrap()];
-    all.extend(arguments);
+    std::fs::write(&file, SOURCE).expect("a file can be written");
+    let file = file.display().to_string();
+    let all: Vec<&str> = ["call", &file].into_iter().chain(arguments.iter().copied()).collect();
     greensand(&all)
 }
 

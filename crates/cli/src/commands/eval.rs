@@ -60,10 +60,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     let project = open_project(&arguments.project, &overrides, &environment)?;
     let sandbox = open_sandbox(&environment)?;
     let equipment = Equipment::open(&project, Arc::new(sandbox.clone()), &environment)?;
-    let interrupt = interrupt::on_signals(*terminal)?;
-
     let progress = Progress::new(terminal);
     let measured = prepare(&sandbox, &project.settings, &progress).map_err(Failure::from).and_then(|()| {
+        let interrupt = interrupt::on_signals(*terminal)?;
         common::block_on_all(async {
             let loaded = SetSource::parse(&arguments.set).load(&sandbox, equipment.admission()).await?;
             for warning in &loaded.warnings {

@@ -2,9 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use greensand_app::{
-    Equipment, Interrupt, Project, RunEnding, Sandbox, TrainReport, open_project, open_sandbox, prepare, train,
-};
+use greensand_app::{Equipment, Project, RunEnding, Sandbox, TrainReport, open_project, open_sandbox, prepare, train};
 
 use super::common::{self, ModelFlags};
 use crate::failure::{Ending, Failure};
@@ -71,10 +69,8 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     project.command = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
     let sandbox = open_sandbox(&environment)?;
     let equipment = Equipment::open(&project, Arc::new(sandbox.clone()), &environment)?;
-    let interrupt = interrupt::on_signals(*terminal)?;
-
     let progress = Progress::new(terminal);
-    let report = work(&project, &sandbox, &equipment, &progress, &interrupt);
+    let report = work(&project, &sandbox, &equipment, &progress, terminal);
     progress.finish();
     let report = report?;
     if arguments.json {
@@ -98,10 +94,12 @@ fn work(
     sandbox: &Sandbox,
     equipment: &Equipment,
     progress: &Progress,
-    interrupt: &Interrupt,
+    terminal: &Terminal,
 ) -> Result<TrainReport, Failure> {
     prepare(sandbox, &project.settings, progress)?;
-    Ok(common::block_on_all(train(project, equipment, progress, interrupt))??)
+    // Until here nothing is written that must stay readable, and a signal ends the process.
+    let interrupt = interrupt::on_signals(*terminal)?;
+    Ok(common::block_on_all(train(project, equipment, progress, &interrupt))??)
 }
 
 fn tell_next(report: &TrainReport, terminal: &Terminal) {

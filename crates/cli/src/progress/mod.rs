@@ -12,7 +12,7 @@ pub(crate) use image::ImageBar;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use greensand_app::{Event, Observer, Tally};
+use greensand_app::{Event, Observer, Split, Tally};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::terminal::{Talk, Terminal};
@@ -127,9 +127,13 @@ impl Observer for Progress {
             Event::EpochStarted { epoch, max_epochs } => self.show_epoch(epoch, max_epochs),
             Event::EvaluationStarted { split, tasks, .. } => self.open_tasks(split.to_string(), tasks),
             Event::TaskDone { tally, .. } => self.show_tally(&tally),
-            Event::EvaluationDone { epoch, split, tally, .. } => {
+            Event::EvaluationDone { epoch, split, set, tally } => {
                 self.close_tasks();
-                self.line(&format!("epoch {epoch}: {split:<10} {}", tally_words(&tally)));
+                let words = tally_words(&tally);
+                self.line(&match split {
+                    Split::Train | Split::Validation => format!("epoch {epoch}: {split:<10} {words}"),
+                    Split::Test => format!("test of set {}: {words}", set.short()),
+                });
             }
             Event::StepStarted { .. } => self.open_wait("the optimizer proposes changes"),
             Event::Proposed { epoch, proposal } => {

@@ -1,0 +1,80 @@
+//! Endpoints that are of no use, through the binary: exit code, what is said, and a run folder that can be shown.
+
+#![expect(clippy::unwrap_used, reason = "a suite that cannot set itself up has failed")]
+
+#[path = "../../../tests/src/chat_server.rs"]
+#[allow(dead_code, unreachable_pub, reason = "it is public where it stands, and this suite uses its part")]
+mod chat_server;
+mod common;
+
+use std::path::Path;
+
+use chat_server::{ChatServer, Scenario};
+use common::{Answer, command, greensand, quickstart, run};
+
+const KEY: &str = "sk-test-9d02b7c41e";
+
+/// Runs a command on the quickstart with a server as its endpoint.
+fn against(server: &ChatServer, arguments: &[&str], more: &[&str]) -> Answer {
+    let base_url = server.base_url();
+    let (quickstart, endpoint) = (quickstart(), ["--model", "m", "--base-url", &base_url, "--jobs", "1"]);
+    let mut command = command(&[&[arguments[0], &quickstart], &arguments[1..], &endpoint, more].concat());
+    command.env("OPENAI_API_KEY", KEY);
+    run(command, b"")
+}
+
+/// Checks that the only run of a folder can be shown, has no score, and does not hold the key.
+fn check_run(runs: &Path, stop_kind: &str) {
+    let run = std::fs::read_dir(runs).unwrap().next().unwrap().unwrap().path();
+    let shown = greensand(&["show", run.to_str().unwrap(), "--json"]).code(0).json();
+    assert_eq!(shown["stop"]["kind"], stop_kind, "{shown}");
+    assert_eq!((&shown["epochs"], &shown["test"]), (&serde_json::json!([]), &serde_json::Value::Null), "{shown}");
+    for file in ["manifest.json", "journal.jsonl", "replies.jsonl", "report.json", "report.txt"] {
+        let text = std::fs::read_to_string(run.join(file)).unwrap();
+        assert!(!text.contains(KEY), "the key stands in {file}");
+    }
+}
+
+/// Trains and measures against a server that gives one answer to everything; both must end as the model's failure.
+fn check(answer: Scenario, retries: &str, stop_kind: &str, says: &[&str]) {
+    let server = ChatServer::start(move |_| answer.clone());
+    let runs = tempfile::tempdir().unwrap();
+    let set_retries = format!("model.max_retries={retries}");
+    let train = ["train", "--runs", runs.path().to_str().unwrap()];
+    let eval = ["eval", "--set", "empty", "--split", "validation"];
+    let trained = against(&server, &train, &["--set", &set_retries]);
+    let measured = against(&server, &eval, &["--setting", &set_retries]);
+    for answer in [trained, measured] {
+        let answer = says.iter().fold(answer.code(3), |answer, text| answer.says(text));
+        assert!(!answer.stdout.contains(KEY) && !answer.stderr.contains(KEY), "{answer:?}");
+    }
+    check_run(runs.path(), stop_kind);
+}
+
+#[test]
+fn an_endpoint_that_always_fails_is_the_models_failure() {
+    let answer = Scenario::error(500, &format!("no route for Bearer {KEY}"));
+    check(
+        answer,
+        "1",
+        "too_much_missing",
+        &["error: ", "could not be worked on", "(status 500) (after 2 attempts)", "hint: "],
+    );
+}
+
+#[test]
+fn a_key_that_is_refused_is_the_models_failure() {
+    let answer = Scenario::error(401, &format!("Incorrect API key provided: {KEY}"));
+    check(
+        answer,
+        "4",
+        "failed",
+        &["error: ", "refused the key (status 401)", "hint: check the environment variable `OPENAI_API_KEY`"],
+    );
+}
+
+#[test]
+fn a_model_that_is_not_there_is_the_models_failure() {
+    let answer = Scenario::error(404, "The model `m` does not exist");
+    check(answer, "4", "failed", &["error: ", "has no model `m` (status 404)", "hint: check `model`"]);
+}
