@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use wasmtime::error::Context;
 use wasmtime::{
-    Caller, Config, Engine, Extern, Instance, Linker, Memory, Module, OptLevel, Store, StoreLimits, StoreLimitsBuilder,
+    Caller, Config, Engine, Extern, Instance, Linker, Memory, Module, OptLevel, RegallocAlgorithm, Store, StoreLimits,
+    StoreLimitsBuilder,
 };
 use wasmtime::{Result, bail, ensure};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
@@ -74,7 +75,12 @@ pub fn engine(optimise: Optimise) -> Result<Engine> {
         .epoch_interruption(true)
         .generate_address_map(false);
     config.native_unwind_info(false).memory_guaranteed_dense_image_size(64 << 20);
-    config.cranelift_opt_level(if optimise == Optimise::Not { OptLevel::None } else { OptLevel::Speed });
+    match optimise {
+        Optimise::Not => {
+            config.cranelift_opt_level(OptLevel::None).cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass)
+        }
+        Optimise::Fully => config.cranelift_opt_level(OptLevel::Speed),
+    };
     if std::env::var_os("GUEST_NAMES").is_some() {
         config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(100_000));
     }

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::error;
-use crate::interpreter::Interpreter;
+use crate::interpreter::{Interpreter, leave};
 use crate::json_in::{self, Arguments, Refusal};
 use crate::json_out::{self, Failure, qualified_name};
 use crate::python::{
@@ -41,7 +41,14 @@ pub fn invoke(interpreter: &Interpreter, request: &Request<'_>) -> Reply {
             Ok(result) => result,
             Err(message) => return Ok(Reply::new(Kind::BadArguments, message)),
         };
-        returned(&settled(interpreter, result)?, request.encoding, request.max_result)
+        let result = settled(interpreter, result)?;
+        let reply = returned(&result, request.encoding, request.max_result);
+        leave(result);
+        leave(arguments.positional);
+        if let Some(named) = arguments.named {
+            leave(named);
+        }
+        reply
     })
 }
 
@@ -73,7 +80,9 @@ fn run_script(interpreter: &Interpreter, source: &str, request: &Request<'_>) ->
     let namespace = interpreter.new_module(MAIN_MODULE)?;
     evaluate(&statements, &namespace)?;
     let value = if last.is_none() { last } else { evaluate(&last, &namespace)? };
-    returned(&value, Encoding::Tagged, request.max_result)
+    let reply = returned(&value, Encoding::Tagged, request.max_result);
+    leave(value);
+    reply
 }
 
 /// Runs the top level of the request's code and goes on with the entry.
@@ -98,7 +107,9 @@ fn top_level(
     compiled: &Compiled<'_>,
     request: &Request<'_>,
 ) -> Result<Result<Object, Reply>, Raised> {
-    interpreter.seed_random(request.seed)?;
+    if compiled.may_import {
+        interpreter.seed_random(request.seed)?;
+    }
     let namespace = interpreter.new_module(MODULE)?;
     evaluate(&compiled.code, &namespace)?;
     let Some(entry) = python::lookup(&namespace, &Object::text(request.entry)?)? else {

@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::interpreter::leave;
 use crate::json_out::{escaped, qualified_name};
 use crate::libc::EACCES;
 use crate::python::{
@@ -39,6 +40,7 @@ pub fn reply(source: &str) -> Reply {
     }
     reply.payload = trace(&exception, source).into_bytes();
     python::clear();
+    leave(exception);
     reply
 }
 

@@ -8,6 +8,7 @@ use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::call;
 use crate::host::{self, Capability};
@@ -44,6 +45,17 @@ pub fn running() -> Option<&'static Interpreter> {
     unsafe { (*INTERPRETER.0.get()).as_ref() }
 }
 
+/// Whether the image is still being made.
+static WARMING: AtomicBool = AtomicBool::new(true);
+
+/// Leaves an object behind. An instance lives for one call, so tearing down what a call made would be lost time, and a
+/// deeply nested value would run out of stack. Only the warm-up cleans up behind itself.
+pub fn leave(object: Object) {
+    if !WARMING.load(Ordering::Relaxed) {
+        core::mem::forget(object);
+    }
+}
+
 impl Interpreter {
     /// Makes an empty module that can be imported under `name`, and gives its namespace.
     pub fn new_module(&self, name: &str) -> Result<Object, Raised> {
@@ -77,6 +89,7 @@ pub fn start() {
     let Ok(interpreter) = bootstrap() else { fail() };
     let interpreter = unsafe { (*INTERPRETER.0.get()).insert(interpreter) };
     warm(interpreter);
+    WARMING.store(false, Ordering::Relaxed);
     if freeze().is_err() {
         fail()
     }

@@ -1,7 +1,7 @@
 //! Source text to code objects, and the compiled form that the host keeps between calls.
 //!
 //! The compiled form is CPython's marshalled code followed by the source, which traces quote:
-//! `u32 length of the code, code, source`.
+//! `u32 length of the code, u8 whether it may import, code, source`.
 
 use alloc::format;
 use alloc::string::String;
@@ -28,6 +28,8 @@ const STATEMENTS: i32 = 257;
 pub struct Compiled<'a> {
     pub code: Object,
     pub source: &'a str,
+    /// Whether the code may reach a module. What cannot needs no seeded generator.
+    pub may_import: bool,
 }
 
 /// Gets the request's code ready to run.
@@ -45,9 +47,14 @@ pub fn load<'a>(request: &Request<'a>) -> Result<Compiled<'a>, Reply> {
 pub fn compile(source: &[u8]) -> Result<Compiled<'_>, Reply> {
     let source = readable(source)?;
     match compile_text(source, FILE_NAME) {
-        Ok(code) => Ok(Compiled { code, source }),
+        Ok(code) => Ok(Compiled { code, source, may_import: may_import(source) }),
         Err(Raised) => Err(bad_source(source)),
     }
+}
+
+/// Looks for the words without which source text reaches no module, wherever they stand.
+fn may_import(source: &str) -> bool {
+    ["import", "exec", "eval", "__"].iter().any(|word| source.contains(word))
 }
 
 /// Source text that the compiler can be given: UTF-8, without NUL, something in it.
@@ -85,8 +92,9 @@ fn ended(text: &str) -> Vec<u8> {
 pub fn pack(compiled: &Compiled<'_>) -> Result<Vec<u8>, Raised> {
     let code = marshalled(&compiled.code)?;
     let code = code.as_bytes()?;
-    let mut form = Vec::with_capacity(4 + code.len() + compiled.source.len());
+    let mut form = Vec::with_capacity(5 + code.len() + compiled.source.len());
     form.extend((code.len() as u32).to_le_bytes());
+    form.push(u8::from(compiled.may_import));
     form.extend(code);
     form.extend(compiled.source.as_bytes());
     Ok(form)
@@ -102,12 +110,13 @@ pub fn unmarshalled(code: &[u8]) -> Result<Object, Raised> {
 
 fn unpack(form: &[u8]) -> Result<Compiled<'_>, Raised> {
     let (length, rest) = form.split_first_chunk::<4>().ok_or(Raised)?;
+    let (may_import, rest) = rest.split_first().ok_or(Raised)?;
     let (code, source) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or(Raised)?;
     let code = unmarshalled(code)?;
     if code.kind() != python::code_type() {
         return Err(Raised);
     }
-    Ok(Compiled { code, source: str::from_utf8(source).map_err(|_| Raised)? })
+    Ok(Compiled { code, source: str::from_utf8(source).map_err(|_| Raised)?, may_import: *may_import != 0 })
 }
 
 /// The reply for source that the compiler refused with the exception now set.
