@@ -14,6 +14,10 @@ use super::refusal::{Stop, refuse};
 
 const MAX_MESSAGE: usize = 400;
 
+/// The most regular expressions of a schema, and the largest compiled one, in bytes: a short one can be large.
+const MAX_PATTERNS: usize = 16;
+const MAX_PATTERN_BYTES: usize = 1 << 20;
+
 /// Checks the schema and builds the signature.
 pub(crate) fn build(candidate: &Candidate) -> Result<FunctionSignature, Stop> {
     let signature =
@@ -21,6 +25,7 @@ pub(crate) fn build(candidate: &Candidate) -> Result<FunctionSignature, Stop> {
             .or_else(|error| refuse(Gate::Signature, error.to_string()))?;
     let schema = Value::Object(signature.parameters().clone());
     check_keywords(&schema, "parameters")?;
+    check_patterns(&schema)?;
     if let Err(error) = jsonschema::draft202012::meta::validate(&schema) {
         return refuse(Gate::Signature, not_a_schema(&error));
     }
@@ -33,7 +38,7 @@ pub(crate) fn validator(parameters: &Map<String, Value>) -> Result<Validator, St
     jsonschema::options()
         .with_draft(Draft::Draft202012)
         .offline()
-        .with_pattern_options(PatternOptions::regex())
+        .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN_BYTES))
         .build(&Value::Object(parameters.clone()))
         .or_else(|error| refuse(Gate::Signature, not_a_schema(&error)))
 }
@@ -70,6 +75,29 @@ fn check_keywords(schema: &Value, path: &str) -> Result<(), Stop> {
         }
         Value::Array(items) => items.iter().try_for_each(|item| check_keywords(item, path)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+    }
+}
+
+fn check_patterns(schema: &Value) -> Result<(), Stop> {
+    match patterns_in(schema) {
+        0..=MAX_PATTERNS => Ok(()),
+        count => refuse(
+            Gate::Signature,
+            format!("`parameters` has {count} regular expressions; at most {MAX_PATTERNS} are allowed"),
+        ),
+    }
+}
+
+/// Counts the regular expressions of a schema, those of nested schemas included.
+fn patterns_in(schema: &Value) -> usize {
+    match schema {
+        Value::Object(map) => {
+            let named = map.get("patternProperties").and_then(Value::as_object).map_or(0, Map::len);
+            let own = usize::from(map.get("pattern").is_some_and(Value::is_string));
+            named + own + map.values().map(patterns_in).sum::<usize>()
+        }
+        Value::Array(items) => items.iter().map(patterns_in).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
     }
 }
 
@@ -180,6 +208,21 @@ mod tests {
         }
         check_schema(json!({"$schema": "http://127.0.0.1:9/meta", "properties": {}}), "references are not supported");
         check_schema(json!({"$id": "file:///etc/passwd", "properties": {}}), "references are not supported");
+    }
+
+    /// 16 KiB of schema could take a minute and more than a gigabyte once.
+    #[test]
+    fn patterns_are_few_and_small() {
+        let properties = |count: usize, pattern: &str| -> Value {
+            (0..count).map(|number| (format!("p{number}"), json!({"pattern": format!("{pattern}{number}")}))).collect()
+        };
+        check_schema(json!({"properties": properties(17, "a")}), "17 regular expressions");
+        let hidden = json!({"patternProperties": {"^a": {"items": {"pattern": "b"}}}});
+        assert_eq!(patterns_in(&json!({"properties": {"a": hidden, "pattern": {"type": "string"}}})), 2);
+        let begun = std::time::Instant::now();
+        check_schema(json!({"properties": properties(16, r"\p{L}{1000}")}), "pattern");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{:?}", begun.elapsed());
+        assert!(build(&candidate(json!({"properties": properties(16, r"^[A-Z]{2}\d{1,12}\p{L}{1,20}$")}))).is_ok());
     }
 
     #[test]
