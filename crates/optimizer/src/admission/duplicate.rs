@@ -107,16 +107,18 @@ fn has_same_names(left: &FunctionSignature, right: &FunctionSignature) -> bool {
 }
 
 /// Writes a source without what does not change it in any language that we know: blank lines, lines that are nothing but a
-/// comment, the width of white space and of an indent, and the function's own name.
+/// comment after `# `, the width of an indent and of white space in lines without quotes, and the function's own name.
 ///
-/// It is not a parser. What it cannot see as equal (a comment behind code) is left to the comparison of results; what it
-/// calls equal though it is not would need lines inside of a text that look like comments.
+/// It is not a parser. What it cannot see as equal (a comment behind code, or after `//`, which divides in some languages)
+/// is left to the comparison of results; what it calls equal though it is not would need a text over several lines that
+/// differs in such a line or indent.
 fn normal_source(source: &str, name: &FunctionName) -> String {
     let mut indents: Vec<usize> = Vec::new();
     let mut normal = String::new();
     for line in source.lines() {
         let code = line.trim();
-        if code.is_empty() || code.starts_with('#') || code.starts_with("//") {
+        // `#x` and `#[x]` are code in some languages, and `//` divides in others.
+        if code.is_empty() || code == "#" || code.starts_with("# ") {
             continue;
         }
         let indent = line.len() - line.trim_start().len();
@@ -127,8 +129,12 @@ fn normal_source(source: &str, name: &FunctionName) -> String {
             indents.push(indent);
         }
         normal.push_str(&"\t".repeat(indents.len()));
-        let words: Vec<&str> = code.split_whitespace().collect();
-        normal.push_str(&without_name(&words.join(" "), name.as_str()));
+        // White space inside of a text is part of it.
+        let code = match code.contains(['"', '\'', '`']) {
+            true => code.to_owned(),
+            false => code.split_whitespace().collect::<Vec<_>>().join(" "),
+        };
+        normal.push_str(&without_name(&code, name.as_str()));
         normal.push('\n');
     }
     normal
@@ -177,5 +183,12 @@ mod tests {
         check_source(("f", "def f(a): return a // 2"), ("f", "def f(a): return a // 3"), false);
         check_source(("f", "def f(a): return ff(a)"), ("g", "def g(a): return gg(a)"), false);
         check_source(("f", "def f(): return '#1'"), ("f", "def f(): return '#2'"), false);
+        check_source(("f", "def f(a): return a.split('  ')"), ("f", "def f(a): return a.split(' ')"), false);
+        check_source(
+            ("f", "def f(a):\n  return (a\n    // 2\n  )"),
+            ("f", "def f(a):\n  return (a\n    // 3\n  )"),
+            false,
+        );
+        check_source(("f", "class C {\n  #rate = 2;\n}"), ("f", "class C {\n  #rate = 3;\n}"), false);
     }
 }
