@@ -123,7 +123,8 @@ fn literals(source: &str) -> BTreeSet<Literal> {
     let mut found = BTreeSet::new();
     let mut rest = source;
     let mut previous = ' ';
-    // A mark that does not close once does not close later; looking again at each would cost the square of the length.
+    // A mark that does not close once does not close later, in the text or on its line; looking again at each would cost
+    // the square of the length.
     let mut unclosed = BTreeSet::new();
     while let Some(first) = rest.chars().next() {
         let is_in_word = previous.is_alphanumeric() || previous == '_';
@@ -134,10 +135,9 @@ fn literals(source: &str) -> BTreeSet<Literal> {
                 Some(text) => {
                     found.insert(Literal::Text(text.to_owned()));
                 }
-                None if spans_lines(mark) => {
+                None => {
                     unclosed.insert(mark);
                 }
-                None => {}
             }
             quoted.map_or(mark.len(), |text| text.len() + 2 * mark.len())
         } else if first.is_ascii_digit() && !is_in_word {
@@ -147,6 +147,9 @@ fn literals(source: &str) -> BTreeSet<Literal> {
         } else {
             first.len_utf8()
         };
+        if rest[..taken].contains('\n') {
+            unclosed.retain(|mark| spans_lines(mark));
+        }
         previous = rest[..taken].chars().next_back().unwrap_or(' ');
         rest = &rest[taken..];
     }
@@ -229,5 +232,14 @@ mod tests {
         check("s = 'it\\'s'; x = 3628800 # 'open", &[("", "3628800")], true);
         check("\"\"\"doc 'a \"\"\"\nx = 3628800", &[("", "3628800")], true);
         check("é'", &[("", "3628800")], false);
+        check("# don't\nx = '3628800'", &[("", "3628800")], true);
+    }
+
+    /// The largest source that gate `form` lets through. It took the square of that once.
+    #[test]
+    fn quotes_that_never_close_are_looked_for_once() {
+        let begun = std::time::Instant::now();
+        check(&"'\\".repeat(32 << 10), &[("", "3628800")], false);
+        assert!(begun.elapsed() < std::time::Duration::from_secs(4), "{:?}", begun.elapsed());
     }
 }
