@@ -229,7 +229,6 @@ impl<'a> Step<'a> {
         if self.actions >= self.settings.max_actions_per_step {
             return Some(StepEnd::ActionsSpent);
         }
-        // Whoever ends the step beside an action that is refused does not know of the refusal yet.
         if answers.is_terminated || (says_terminate && answers.refused == 0) {
             return Some(StepEnd::Terminated);
         }
@@ -254,6 +253,10 @@ impl<'a> Step<'a> {
                 None => self.examine(call).await?,
             };
             let text = match result {
+                // Whoever ends the step behind an action that is refused does not know of the refusal yet.
+                Ok(Admitted { action: Action::Terminate, .. }) if answers.refused > 0 => {
+                    "the step goes on: an action before this was refused; correct it, or end the step again".to_owned()
+                }
                 Ok(Admitted { action: Action::Terminate, .. }) => {
                     answers.is_terminated = true;
                     "the step ends".to_owned()

@@ -157,6 +157,9 @@ fn terminate_beside_an_applied_action_ends_the_step_but_not_beside_a_refused_one
     assert_eq!((report.end, model.requests().len()), (StepEnd::Terminated, 1));
     let (_, model) = step([beside(calls(&[remove("double")])), text("TERMINATE")]);
     assert_eq!(model.requests().len(), 2, "the model must learn of the refusal");
+    let (_, model) = step([calls(&[remove("double"), ("terminate", json!({}))]), text("TERMINATE")]);
+    assert_eq!(model.requests().len(), 2, "the same, said by an action");
+    assert!(model.told_after(0).contains("the step goes on"), "{}", model.told_after(0));
     let (report, _) = step([calls(&[("terminate", json!({})), remove("x")])]);
     assert_eq!((report.end, proposals(&report)), (StepEnd::Terminated, vec!["remove refused by form".to_owned()]));
 }
