@@ -56,8 +56,8 @@ pub async fn train(
         run.warn(warning);
         observer.event(Event::Warning { message: warning });
     }
-    let session = Session::new(project, equipment, Arc::new(run), observer, interrupt);
-    let finished = run_to_end(&session, initial.set).await;
+    let mut session = Session::new(project, equipment, Arc::new(run), Arc::clone(&initial.set), observer, interrupt);
+    let finished = run_to_end(&mut session, initial.set).await;
     let closed = session.close(finished);
     closed.map_err(|kind| TrainError { kind, run: Some(folder.path().to_owned()) })
 }
@@ -79,7 +79,7 @@ fn open_run(project: &Project, equipment: &Equipment) -> Result<RunWriter, Train
 }
 
 /// The training itself: what comes next is for [`Training`] to say.
-async fn run_to_end(session: &Session<'_>, initial: Arc<FunctionSet>) -> Result<StopReason, Stop> {
+async fn run_to_end(session: &mut Session<'_>, initial: Arc<FunctionSet>) -> Result<StopReason, Stop> {
     let mut training = Training::new(session.equipment.training.clone(), Arc::clone(&initial));
     let mut last_epoch = 0;
     let reason = loop {
@@ -96,7 +96,7 @@ async fn run_to_end(session: &Session<'_>, initial: Arc<FunctionSet>) -> Result<
         }
     };
     if !matches!(reason, StopReason::TooMuchMissing { .. }) {
-        session.final_test(&initial, training.best(), last_epoch).await?;
+        session.final_test(&initial, last_epoch).await?;
     }
     Ok(reason)
 }

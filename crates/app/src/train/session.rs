@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use greensand_llm::{ModelBackend, ModelErrorKind};
 use greensand_optimizer::{Decision, Measurement, StepError, StepErrorKind, StepInput, StopReason, Training, propose};
@@ -21,8 +21,10 @@ pub(super) struct Session<'a> {
     run: Arc<RunWriter>,
     observer: &'a dyn Observer,
     interrupt: &'a Interrupt,
-    /// The records of *train* under the best set, with the id of that set.
-    train_records: Mutex<Option<(ContentId, Arc<[ConversationRecord]>)>>,
+    /// The best set as both roles have it; a candidate is registered only while it is measured.
+    registered: Registration,
+    /// The records of *train* under a set, with the id of that set.
+    train_records: Option<(ContentId, Arc<[ConversationRecord]>)>,
 }
 
 /// Why a run stops before the training says so.
@@ -63,6 +65,7 @@ impl<'a> Session<'a> {
         project: &'a Project,
         equipment: &'a Equipment,
         run: Arc<RunWriter>,
+        initial: Arc<FunctionSet>,
         observer: &'a dyn Observer,
         interrupt: &'a Interrupt,
     ) -> Self {
@@ -75,7 +78,8 @@ impl<'a> Session<'a> {
             run,
             observer,
             interrupt,
-            train_records: Mutex::new(None),
+            registered: Registration::of(initial),
+            train_records: None,
         }
     }
 
@@ -86,7 +90,7 @@ impl<'a> Session<'a> {
 
     /// Measures a set, lets the training judge it, and registers what is best with both roles.
     pub(super) async fn evaluate_candidate(
-        &self,
+        &mut self,
         training: &mut Training,
         epoch: u32,
         set: &Arc<FunctionSet>,
@@ -98,17 +102,16 @@ impl<'a> Session<'a> {
         let split = self.acceptance_split();
         let measured = self.measure(epoch, split, set).await?;
         let decision = training.measured(Measurement { set: set.id(), scores: measured.scores() })?;
-        let is_best = training.best().id() == set.id();
         self.decided(training, epoch, set.id(), &decision)?;
-        if split == Split::Train && is_best {
+        if split == Split::Train && self.registered.set_id() == set.id() {
             self.keep_train_records(set.id(), measured);
         }
         Ok(())
     }
 
     /// Makes a step of the optimizer from the records of the best set.
-    pub(super) async fn propose(&self, training: &mut Training, epoch: u32) -> Result<(), Stop> {
-        let best = Arc::clone(training.best());
+    pub(super) async fn propose(&mut self, training: &mut Training, epoch: u32) -> Result<(), Stop> {
+        let best = Arc::clone(self.registered.set());
         let records = self.train_records(&best, epoch - 1).await?;
         self.begin_epoch(epoch);
         self.observer.event(Event::StepStarted { epoch });
@@ -135,12 +138,8 @@ impl<'a> Session<'a> {
     /// Scores the initial and the best set on *test*, once. Nothing is decided on it.
     ///
     /// The training is over by then: a model that fails here costs the test score, and not the run.
-    pub(super) async fn final_test(
-        &self,
-        initial: &Arc<FunctionSet>,
-        best: &Arc<FunctionSet>,
-        epoch: u32,
-    ) -> Result<(), Stop> {
+    pub(super) async fn final_test(&self, initial: &Arc<FunctionSet>, epoch: u32) -> Result<(), Stop> {
+        let best = self.registered.set();
         if !self.project.settings.training.final_test || self.project.tasks.get(Split::Test).is_empty() {
             return Ok(());
         }
@@ -206,18 +205,17 @@ impl<'a> Session<'a> {
     }
 
     /// Returns the records of *train* under the best set; they are made when a step first needs them.
-    async fn train_records(&self, best: &Arc<FunctionSet>, epoch: u32) -> Result<Arc<[ConversationRecord]>, Stop> {
-        let kept = self.train_records.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((_, records)) = kept.filter(|(set, _)| *set == best.id()) {
-            return Ok(records);
+    async fn train_records(&mut self, best: &Arc<FunctionSet>, epoch: u32) -> Result<Arc<[ConversationRecord]>, Stop> {
+        if let Some((_, records)) = self.train_records.as_ref().filter(|(set, _)| *set == best.id()) {
+            return Ok(Arc::clone(records));
         }
         let measured = self.measure(epoch, Split::Train, best).await?;
         Ok(self.keep_train_records(best.id(), measured))
     }
 
-    fn keep_train_records(&self, set: ContentId, measured: Measured) -> Arc<[ConversationRecord]> {
+    fn keep_train_records(&mut self, set: ContentId, measured: Measured) -> Arc<[ConversationRecord]> {
         let records: Arc<[ConversationRecord]> = measured.into_records().into();
-        *self.train_records.lock().unwrap_or_else(PoisonError::into_inner) = Some((set, Arc::clone(&records)));
+        self.train_records = Some((set, Arc::clone(&records)));
         records
     }
 
@@ -282,19 +280,20 @@ impl<'a> Session<'a> {
 
     /// Writes a decision down, moves the head, and registers the best set with both roles.
     fn decided(
-        &self,
+        &mut self,
         training: &Training,
         epoch: u32,
         set: ContentId,
         decision: &Decision,
-    ) -> Result<Registration, StoreError> {
-        // One registration is both views; from here on nothing else is handed to assistant and user proxy.
-        let registration = Registration::of(Arc::clone(training.best()));
-        let record = decision_record(epoch, set, registration.set_id(), decision);
+    ) -> Result<(), StoreError> {
+        // One registration is both views. After a roll-back it is the old one again, for assistant and user proxy alike.
+        self.registered = Registration::of(Arc::clone(training.best()));
+        let best = self.registered.set_id();
+        let record = decision_record(epoch, set, best, decision);
         self.run.append(&JournalEvent::Decision(record.clone()))?;
-        self.run.set_best(registration.set_id())?;
+        self.run.set_best(best)?;
         self.observer.event(Event::Decided { epoch, decision: &record });
-        Ok(registration)
+        Ok(())
     }
 }
 
