@@ -407,7 +407,9 @@ fn files() -> Vec<(String, String)> {
         for path in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if path.is_dir() {
-                let is_ours = !["target", ".git", "runs", "__pycache__"].contains(&name.as_ref());
+                // A suite may be called `runs`, too; run folders are beside projects, never in a crate.
+                let is_run = name == "runs" && !path.starts_with(root().join("crates"));
+                let is_ours = !is_run && !["target", ".git", "__pycache__"].contains(&name.as_ref());
                 open.extend(is_ours.then_some(path));
             } else if let Ok(text) = fs::read_to_string(&path) {
                 let relative = path.strip_prefix(root()).expect("the walk starts at the root");
