@@ -5,7 +5,7 @@
 //! run leaves is in [`store`]: a folder with a manifest, a journal, readable function sets, and a report.
 //!
 //! ```no_run
-//! // Not run as a test: the first image of a guest language takes seconds to make. `tests/runs` runs all of this.
+//! // Not run as a test: the first image of a guest language takes seconds to make. `tests/whole_runs` runs all of this.
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::sync::Arc;
 //! use greensand_app::{Environment, Equipment, Interrupt, Overrides, Silent, open_project, open_sandbox, prepare, train};
