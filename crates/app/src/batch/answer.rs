@@ -11,7 +11,7 @@ struct AnswerLine<'a> {
     id: Option<&'a JsonText>,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<Cow<'a, JsonText>>,
+    value: Option<&'a JsonText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorLine<'a>>,
     stdout: &'a str,
@@ -76,7 +76,7 @@ impl<'a> AnswerLine<'a> {
         Self {
             id,
             status: outcome.status().as_str(),
-            value: outcome.value().map(on_one_line),
+            value: outcome.value(),
             error: outcome
                 .failure()
                 .map(|failure| ErrorLine { message: Cow::Borrowed(&failure.message), trace: failure.trace.as_deref() }),
@@ -92,19 +92,30 @@ impl<'a> AnswerLine<'a> {
     }
 }
 
-/// Returns a value without line ends: a guest that spread its result over lines could otherwise forge an answer.
-///
-/// Inside its strings JSON has no bare line ends, so that only white space changes.
-fn on_one_line(value: &JsonText) -> Cow<'_, JsonText> {
-    if !value.get().contains(['\n', '\r']) {
-        return Cow::Borrowed(value);
-    }
-    let text = value.get().replace(['\n', '\r'], " ");
-    Cow::Owned(JsonText::parse(&text).expect("white space for white space leaves JSON well-formed"))
+fn written(line: &AnswerLine<'_>) -> String {
+    on_one_line(serde_json::to_string(line).expect("an answer has text keys and finite numbers only"))
 }
 
-fn written(line: &AnswerLine<'_>) -> String {
-    serde_json::to_string(line).expect("an answer has text keys and finite numbers only")
+/// Takes out whatever some reader takes for the end of a line: a guest could otherwise forge an answer.
+///
+/// Bare line ends stand outside of strings only, in a value that the guest spread over lines; there a space means the same. The
+/// others stand within strings only, where an escape means the same.
+fn on_one_line(json: String) -> String {
+    const ENDS: [char; 5] = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
+    if !json.contains(ENDS) {
+        return json;
+    }
+    let mut line = String::with_capacity(json.len() + 16);
+    for character in json.chars() {
+        match character {
+            '\n' | '\r' => line.push(' '),
+            '\u{85}' => line.push_str("\\u0085"),
+            '\u{2028}' => line.push_str("\\u2028"),
+            '\u{2029}' => line.push_str("\\u2029"),
+            other => line.push(other),
+        }
+    }
+    line
 }
 
 #[cfg(test)]
@@ -150,6 +161,9 @@ mod tests {
         let text = outcome_json(&outcome(CallEnding::Returned(value)));
         assert!(!text.contains(['\n', '\r']), "{text}");
         assert!(text.contains(r#"[1, {"id":1,  "a\n":2}]"#), "{text}");
+        let value = JsonText::parse("\"a\u{2028}b\u{2029}c\u{85}d\"").unwrap();
+        let text = outcome_json(&outcome(CallEnding::Returned(value)));
+        assert!(text.contains(r#""value":"a\u2028b\u2029c\u0085d""#), "{text}");
     }
 
     #[test]
