@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use wasmtime::error::Context;
-use wasmtime::{Engine, Linker, Module};
-use wasmtime::{Result, bail};
+use wasmtime::{Engine, Linker, Module, Result, bail};
 
 use crate::guest::{self, Guest, Host, Limits, Modules, Optimise, Reply, Request};
 use crate::standard_library;
@@ -55,9 +54,6 @@ impl Image {
         let module = Module::new(&engine, &snapshot)?;
         let linker = guest::linker(&engine, &module)?;
         eprintln!("snapshot of {} bytes in {taken:.1?}, compiled in {:.1?}", snapshot.len(), start.elapsed() - taken);
-        if let Some(path) = std::env::var_os("GUEST_SNAPSHOT") {
-            std::fs::write(path, &snapshot)?;
-        }
         let ticking = engine.clone();
         std::thread::spawn(move || {
             loop {

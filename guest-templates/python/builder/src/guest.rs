@@ -84,7 +84,7 @@ pub fn engine(optimise: Optimise) -> Result<Engine> {
     if std::env::var_os("GUEST_NAMES").is_some() {
         config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(100_000));
     }
-    Ok(Engine::new(&config)?)
+    Engine::new(&config)
 }
 
 /// Runs with the stack that [`WASM_STACK`] needs.
@@ -237,7 +237,7 @@ impl Guest {
         let init = self.instance.get_typed_func::<(), ()>(&mut self.store, "gs_init")?;
         let done = init.call(&mut self.store, ());
         let output: String = self.host().output.iter().map(|text| String::from_utf8_lossy(text)).collect();
-        Ok(done.with_context(|| format!("run `gs_init`, which wrote: {output}"))?)
+        done.with_context(|| format!("run `gs_init`, which wrote: {output}"))
     }
 
     /// Calls an export that takes a range and gives a reply.

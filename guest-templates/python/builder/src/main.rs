@@ -107,9 +107,6 @@ fn build(folder: &Path, origin: Option<PathBuf>) -> Result<Artefacts> {
     eprintln!("compiling and linking the shim");
     let compiler = linked(Variant::Compiler)?;
     let guest = linked(Variant::Guest)?;
-    if let Some(path) = std::env::var_os("GUEST_LINKED") {
-        std::fs::write(path, &guest)?;
-    }
     eprintln!("compiling the standard library");
     let modules = standard_library::compile(&origin.read(&origin::STANDARD_LIBRARY)?, &compiler)?;
     let library = standard_library::pack(&modules)?;
