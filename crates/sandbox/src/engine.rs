@@ -20,7 +20,8 @@
 use std::hash::{Hash, Hasher};
 
 use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy, WasmFeatures,
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, RegallocAlgorithm,
+    Strategy, WasmFeatures,
 };
 
 /// What the wasm code of one call may use of its thread's stack, in bytes.
@@ -61,9 +62,14 @@ pub(crate) fn for_calls(workers: usize) -> wasmtime::Result<Engine> {
 }
 
 /// Starts an engine that runs a guest's start once: compiles fast, allocates on demand.
+///
+/// Its code runs only what this repository ships, and is thrown away; the code of calls never takes these shortcuts.
 pub(crate) fn for_start() -> wasmtime::Result<Engine> {
     let mut config = common();
-    config.cranelift_opt_level(OptLevel::None).allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    config
+        .cranelift_opt_level(OptLevel::None)
+        .cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass)
+        .allocation_strategy(InstanceAllocationStrategy::OnDemand);
     Engine::new(&config)
 }
 
