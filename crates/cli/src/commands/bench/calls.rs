@@ -19,28 +19,16 @@ impl Bench<'_> {
     pub(super) fn calls(&self) -> Result<Vec<Measurement>, Failure> {
         let sandbox = self.sandbox(1)?;
         sandbox.prepare_image(&self.language, &|_| {})?;
-        self.time_calls(&sandbox, 50, |_| SOURCE.to_owned())?;
-        let mut fresh = self.time_calls(&sandbox, self.repetitions, |index| format!("{SOURCE}# {index}\n"))?;
-        let mut known = self.time_calls(&sandbox, self.repetitions, |_| SOURCE.to_owned())?;
+        self.time_calls(&sandbox, 50)?;
+        let mut samples = self.time_calls(&sandbox, self.repetitions)?;
         let one = self.rate(1)?;
         let several = self.rate(self.threads)?;
+        let covers = "fresh instance, compile the source, run, JSON in and out";
         Ok(vec![
-            Measurement::new(
-                "call, new source, p50",
-                quantile(&mut fresh, 0.5),
-                "ms",
-                "compile, fresh instance, run, JSON in and out",
-            ),
-            Measurement::new("call, new source, p99", quantile(&mut fresh, 0.99), "ms", ""),
-            Measurement::new(
-                "call, known source, p50",
-                quantile(&mut known, 0.5),
-                "ms",
-                "fresh instance, run, JSON in and out",
-            ),
-            Measurement::new("call, known source, p99", quantile(&mut known, 0.99), "ms", ""),
-            Measurement::new("calls, 1 thread", one, "calls/s", "known source"),
-            Measurement::new(format!("calls, {} threads", self.threads), several, "calls/s", "known source"),
+            Measurement::new("call from source, p50", quantile(&mut samples, 0.5), "ms", covers),
+            Measurement::new("call from source, p99", quantile(&mut samples, 0.99), "ms", ""),
+            Measurement::new("calls, 1 thread", one, "calls/s", covers),
+            Measurement::new(format!("calls, {} threads", self.threads), several, "calls/s", covers),
         ])
     }
 
@@ -66,17 +54,12 @@ impl Bench<'_> {
         Ok(Measurement::new("dirty memory per live call", each, "MiB", covers))
     }
 
-    fn time_calls(
-        &self,
-        sandbox: &Sandbox,
-        repetitions: usize,
-        source: impl Fn(usize) -> String,
-    ) -> Result<Vec<f64>, Failure> {
+    fn time_calls(&self, sandbox: &Sandbox, repetitions: usize) -> Result<Vec<f64>, Failure> {
         let limits = self.limits(sandbox);
         common::block_on(async {
             let mut samples = Vec::with_capacity(repetitions);
-            for index in 0..repetitions {
-                let invocation = self.invocation(source(index), "[20, 22]", limits);
+            for _ in 0..repetitions {
+                let invocation = self.invocation(SOURCE.to_owned(), "[20, 22]", limits);
                 let started = Instant::now();
                 let outcome = sandbox.invoke(invocation).await.map_err(|fault| common::host_failure(&fault))?;
                 samples.push(milliseconds(started.elapsed()));
@@ -96,12 +79,11 @@ impl Bench<'_> {
     fn rate(&self, threads: usize) -> Result<f64, Failure> {
         let sandbox = self.sandbox(threads)?;
         sandbox.prepare_image(&self.language, &|_| {})?;
-        self.time_calls(&sandbox, 20 * threads, |_| SOURCE.to_owned())?;
+        self.time_calls(&sandbox, 20 * threads)?;
         let started = Instant::now();
         let done = thread::scope(|scope| {
-            let callers: Vec<_> = (0..threads)
-                .map(|_| scope.spawn(|| self.time_calls(&sandbox, self.repetitions, |_| SOURCE.to_owned())))
-                .collect();
+            let callers: Vec<_> =
+                (0..threads).map(|_| scope.spawn(|| self.time_calls(&sandbox, self.repetitions))).collect();
             callers
                 .into_iter()
                 .map(|caller| caller.join().unwrap_or_else(|_| Err(Failure::bug("a caller panicked"))))
