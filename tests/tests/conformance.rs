@@ -1,0 +1,149 @@
+//! Every guest language, held to its own rules in the sandbox of the product.
+//!
+//! A folder of `guest-templates/` may hold `cases.jsonl`: one rule of the guest per line, with a function that shows it
+//! and the reply that the guest must give (`ABI.md` names the kinds). Here the same functions run as users run them,
+//! and the reply must have become the outcome that the contract says. The examples of each folder must be callable.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something unexpected is found")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::executor::block_on;
+use greensand_sandbox::{Sandbox, SandboxSettings};
+use greensand_types::{
+    CallOutcome, CallStatus, DescribeOutcome, Encoding, Entry, FunctionRuntime, Grants, Invocation, JsonText, Limits,
+    SourceText,
+};
+use serde::Deserialize;
+
+/// The name that the functions of the cases have.
+const ENTRY: &str = "f";
+
+#[derive(Deserialize)]
+struct Case {
+    rule: String,
+    source: String,
+    #[serde(default)]
+    arguments: Option<String>,
+    #[serde(default)]
+    tagged: bool,
+    #[serde(default)]
+    seed: u64,
+    #[serde(default)]
+    export: Option<String>,
+    expect: Reply,
+}
+
+/// What the guest must reply; what is left out is empty.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Reply {
+    kind: u32,
+    flags: u32,
+    message: String,
+    payload: String,
+    stdout: String,
+    stderr: String,
+    refused: Vec<String>,
+}
+
+#[test]
+fn every_guest_keeps_its_rules_in_the_sandbox() {
+    let sandbox = open();
+    for folder in folders(&sandbox) {
+        let Ok(text) = fs::read_to_string(folder.join("cases.jsonl")) else { continue };
+        let cases: Vec<Case> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let broken: Vec<_> = cases.iter().filter_map(|case| differs(&sandbox, &folder, case)).collect();
+        assert!(broken.is_empty(), "{} of {} rules do not hold:\n{}", broken.len(), cases.len(), broken.join("\n"));
+    }
+}
+
+#[test]
+fn every_example_defines_the_function_that_it_is_named_after() {
+    let sandbox = open();
+    for folder in folders(&sandbox) {
+        let examples: Vec<_> =
+            fs::read_dir(folder.join("examples")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(!examples.is_empty(), "{} has no examples", folder.display());
+        for path in examples {
+            let entry = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let source = source(&folder, &fs::read_to_string(&path).unwrap());
+            match block_on(sandbox.describe(source, entry, limits())).unwrap() {
+                DescribeOutcome::Described(function) => assert!(!function.parameters.is_empty(), "{}", path.display()),
+                DescribeOutcome::Failed(outcome) => panic!("{}: {outcome:?}", path.display()),
+            }
+        }
+    }
+}
+
+/// Says how a case differs from what it expects, if it does.
+fn differs(sandbox: &Sandbox, folder: &Path, case: &Case) -> Option<String> {
+    let entry = match case.export.as_deref() {
+        None => Entry::Function(ENTRY.into()),
+        Some("gs_run") => Entry::Script,
+        // The shape of a description is checked by the sandbox's own suite.
+        Some(_) => return None,
+    };
+    let outcome = block_on(sandbox.invoke(Invocation {
+        source: source(folder, &case.source),
+        entry,
+        arguments: JsonText::parse(case.arguments.as_deref().unwrap_or("[]")).unwrap(),
+        limits: limits(),
+        grants: Grants::default(),
+        encoding: if case.tagged { Encoding::Tagged } else { Encoding::Strict },
+        seed: case.seed,
+    }))
+    .unwrap();
+    let is_as_expected = outcome.status() == status(&case.expect)
+        && outcome.stdout.text == case.expect.stdout
+        && outcome.stderr.text == case.expect.stderr
+        && says_what_it_should(&outcome, &case.expect);
+    (!is_as_expected).then(|| format!("{}: {outcome:?}", case.rule))
+}
+
+/// Returns the class that a reply must become when no limit was hit.
+fn status(reply: &Reply) -> CallStatus {
+    match reply.kind {
+        0 => CallStatus::Ok,
+        // The host knows of both: it refused the growth, and it was told of the capability.
+        1 if reply.flags & 1 != 0 => CallStatus::Memory,
+        1 if reply.flags & 2 != 0 && !reply.refused.is_empty() => CallStatus::Denied,
+        1 | 7 => CallStatus::Error,
+        2..=5 => CallStatus::Invalid,
+        6 => CallStatus::OutputLimit,
+        kind => panic!("`{kind}` is no kind of reply"),
+    }
+}
+
+fn says_what_it_should(outcome: &CallOutcome, reply: &Reply) -> bool {
+    match outcome.failure() {
+        None => outcome.value().is_some_and(|value| value.get() == reply.payload),
+        // The sentence about a limit is the host's own.
+        Some(_) if matches!(outcome.status(), CallStatus::OutputLimit | CallStatus::Memory) => true,
+        Some(failure) => {
+            let trace = failure.trace.as_deref().unwrap_or_default();
+            failure.message.ends_with(&reply.message) && trace == reply.payload
+        }
+    }
+}
+
+fn source(folder: &Path, text: &str) -> SourceText {
+    let language = folder.file_name().unwrap().to_str().unwrap().parse().unwrap();
+    SourceText { language, text: text.into(), packages: Vec::new() }
+}
+
+fn limits() -> Limits {
+    Limits { memory_bytes: 128 << 20, wall: Duration::from_secs(60), ..Limits::DEFAULT }
+}
+
+fn folders(sandbox: &Sandbox) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-templates");
+    sandbox.languages().map(|language| root.join(language.name)).collect()
+}
+
+fn open() -> Sandbox {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("images");
+    Sandbox::open(SandboxSettings::new(cache)).unwrap()
+}
