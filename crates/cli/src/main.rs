@@ -2,7 +2,7 @@
 //!
 //! A command is a file in `commands/` and a line of [`Command`](commands::Command). It reads its flags, calls the application,
 //! and writes results to standard output; everything else that it has to say goes to standard error. What goes wrong is a
-//! [`Failure`](failure::Failure), which alone decides the exit code.
+//! [`Failure`], which alone decides the exit code.
 
 mod commands;
 mod failure;
