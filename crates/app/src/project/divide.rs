@@ -9,7 +9,7 @@ use crate::settings::{Share, SplitSection};
 /// the tasks keep their order.
 pub(super) fn divide(tasks: Vec<PlacedTask>, split: SplitSection) -> Result<[Vec<PlacedTask>; 3], String> {
     let total = tasks.len();
-    let counts = [split.train, split.validation, split.test].map(|share| count(share, total));
+    let counts = counts([split.train, split.validation, split.test], total);
     let wanted: usize = counts.iter().fold(0, |sum, count| sum.saturating_add(*count));
     if wanted > total {
         let [train, validation, test] = counts;
@@ -37,17 +37,30 @@ fn rank(seed: u64, placed: &PlacedTask) -> ContentId {
     id.finish()
 }
 
+/// Turns shares into numbers of tasks.
+///
+/// The sum of the fractions so far is rounded, not each fraction: fractions that make up a whole then take every task
+/// once, where 0.5, 0.25 and 0.25 of 10 would be 5, 3 and 3.
+fn counts(shares: [Share; 3], total: usize) -> [usize; 3] {
+    let (mut sum, mut dealt) = (0.0, 0);
+    shares.map(|share| match share {
+        Share::Count(count) => count,
+        Share::Fraction(fraction) => {
+            sum += fraction;
+            let until = rounded(sum, total);
+            until - std::mem::replace(&mut dealt, until)
+        }
+    })
+}
+
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a fraction from 0 to 1 of a number of tasks"
+    reason = "a fraction from 0 to 3 of a number of tasks"
 )]
-fn count(share: Share, total: usize) -> usize {
-    match share {
-        Share::Count(count) => count,
-        Share::Fraction(fraction) => (fraction * total as f64).round() as usize,
-    }
+fn rounded(fraction: f64, total: usize) -> usize {
+    (fraction * total as f64).round() as usize
 }
 
 #[cfg(test)]
@@ -83,6 +96,22 @@ mod tests {
         all.dedup();
         assert_eq!(all.len(), 11);
         assert!(splits.iter().all(|split| lines(split).is_sorted()));
+    }
+
+    #[test]
+    fn fractions_of_a_whole_deal_out_every_task() {
+        for fractions in [[0.5, 0.25, 0.25], [0.7, 0.15, 0.15], [0.6, 0.2, 0.2], [0.1, 0.45, 0.45]] {
+            let [train, validation, test] = fractions.map(Share::Fraction);
+            for total in 1..=50 {
+                let splits = divide(tasks(total), section(train, validation, test, 1)).unwrap();
+                assert_eq!(splits.iter().map(Vec::len).sum::<usize>(), total, "{fractions:?}");
+                for (split, fraction) in splits.iter().zip(fractions) {
+                    let exact = fraction * f64::from(u32::try_from(total).unwrap());
+                    let count = f64::from(u32::try_from(split.len()).unwrap());
+                    assert!((count - exact).abs() <= 1.0, "{count} for {fraction} of {total}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -89,7 +89,7 @@ pub struct SplitSection {
 pub enum Share {
     /// So many tasks.
     Count(usize),
-    /// So large a fraction of all, 0 to below 1, rounded to the nearest number of tasks.
+    /// So large a fraction of all, 0 to below 1. The sum of it and the fractions before is what is rounded.
     Fraction(f64),
 }
 
