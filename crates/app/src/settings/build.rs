@@ -27,20 +27,7 @@ pub(super) fn build(mut values: Layer, root: &Path) -> Result<Settings, Settings
         assistant: model(&layer, "model"),
         optimizer: model(&layer, "optimizer.model"),
         optimizer_uses_tools: layer.text("optimizer.protocol").as_deref() != Some("text"),
-        agent: AgentSection {
-            instructions: layer.path("agent.instructions"),
-            max_turns: layer.count("agent.max_turns"),
-            max_failed_calls: layer.count("agent.max_failed_calls"),
-            code_tool: match layer.text("agent.code_tool").as_deref() {
-                None | Some("none") => None,
-                Some(_) => Some(layer.language("agent.code_tool")?),
-            },
-            run_fenced_blocks: layer.switch("agent.run_fenced_blocks"),
-            encoding: match layer.text("agent.encoding").as_deref() {
-                Some("strict") => Encoding::Strict,
-                _ => Encoding::Tagged,
-            },
-        },
+        agent: agent(&layer)?,
         scorer: ScorerSection {
             name: layer.text("scorer.name").unwrap_or_default(),
             options: match layer.value("scorer.options").map(to_json) {
@@ -79,15 +66,20 @@ pub(super) fn build(mut values: Layer, root: &Path) -> Result<Settings, Settings
     Ok(Settings { values, ..settings })
 }
 
-/// A model that was asked for by flag is never answered by a script, unless a flag asks for that too.
+/// A model that was asked for by flag or environment is never answered by a script, unless that layer or a later one
+/// asks for the script, too.
 fn leave_script_for_model(values: &mut Layer) {
-    let is_flag =
-        |sourced: Option<&Sourced>| sourced.is_some_and(|sourced| matches!(sourced.source, SettingSource::Flag { .. }));
+    // The project file and the defaults are one: together they are what the project is.
+    let layer = |sourced: &Sourced| match sourced.source {
+        SettingSource::Default | SettingSource::File { .. } => 0,
+        SettingSource::Environment { .. } => 1,
+        SettingSource::Flag { .. } => 2,
+    };
     for (backend, model) in [("model.backend", "model.model"), ("optimizer.model.backend", "optimizer.model.model")] {
-        let Some(chosen) = values.get(backend) else { continue };
+        let (Some(chosen), Some(asked)) = (values.get(backend), values.get(model)) else { continue };
         let is_hosted = chosen.value.as_str() == Some("openai_compatible");
-        if is_flag(values.get(model)) && !is_flag(Some(chosen)) && !is_hosted {
-            let source = values[model].source.clone();
+        if layer(asked) > layer(chosen) && !is_hosted {
+            let source = asked.source.clone();
             values.insert(backend, Sourced { value: Value::String("openai_compatible".into()), source });
         }
     }
@@ -119,9 +111,10 @@ fn tasks(layer: &Reader<'_>) -> Result<TasksSection, SettingsError> {
         if let Some(other) = split_keys.into_iter().find(|key| layer.0.contains_key(key)) {
             return Err(SettingsError::Conflict {
                 place: layer.0["tasks.file"].source.clone(),
-                key: "tasks.file".into(),
-                other: other.into(),
-                reason: "tasks come either from one file that is split, or from a file for each split".into(),
+                key: "tasks.file",
+                other,
+                reason: "tasks come either from one file that is split, or from a file for each split",
+                remedy: "leave out one of the two",
             });
         }
         let share = |key| layer.share(key).unwrap_or(Share::Count(0));
@@ -138,6 +131,34 @@ fn tasks(layer: &Reader<'_>) -> Result<TasksSection, SettingsError> {
         id_key: layer.text("tasks.id_key").unwrap_or_default(),
         question_keys: layer.texts("tasks.question_key"),
         target_keys: layer.texts("tasks.target_key"),
+    })
+}
+
+fn agent(layer: &Reader<'_>) -> Result<AgentSection, SettingsError> {
+    let code_tool = match layer.text("agent.code_tool").as_deref() {
+        None | Some("none") => None,
+        Some(_) => Some(layer.language("agent.code_tool")?),
+    };
+    let run_fenced_blocks = layer.switch("agent.run_fenced_blocks");
+    if run_fenced_blocks && code_tool.is_none() {
+        return Err(SettingsError::Conflict {
+            place: layer.0["agent.run_fenced_blocks"].source.clone(),
+            key: "agent.run_fenced_blocks",
+            other: "agent.code_tool",
+            reason: "fenced blocks are run by the code tool, and there is none",
+            remedy: "give `agent.code_tool` a language, such as \"python\", or set `agent.run_fenced_blocks` to `false`",
+        });
+    }
+    Ok(AgentSection {
+        instructions: layer.path("agent.instructions"),
+        max_turns: layer.count("agent.max_turns"),
+        max_failed_calls: layer.count("agent.max_failed_calls"),
+        code_tool,
+        run_fenced_blocks,
+        encoding: match layer.text("agent.encoding").as_deref() {
+            Some("strict") => Encoding::Strict,
+            _ => Encoding::Tagged,
+        },
     })
 }
 

@@ -68,11 +68,13 @@ pub enum SettingsError {
         /// Where the one stands.
         place: SettingSource,
         /// The one.
-        key: String,
+        key: &'static str,
         /// The other.
-        other: String,
+        other: &'static str,
         /// Why not.
-        reason: String,
+        reason: &'static str,
+        /// What to do.
+        remedy: &'static str,
     },
     /// An assignment of `--set` without its form.
     #[error("`{0}` is not of the form `key=value`")]
@@ -91,8 +93,9 @@ impl SettingsError {
                 Some("`greensand init DIR` writes a project file with every setting".into())
             }
             Self::Missing { remedy, .. } => Some(remedy.clone()),
+            Self::Conflict { remedy, .. } => Some((*remedy).to_owned()),
             Self::NoAssignment(_) => Some("write for example `--set training.epochs=5`".into()),
-            Self::ReadFile { .. } | Self::Syntax { .. } | Self::WrongValue { .. } | Self::Conflict { .. } => None,
+            Self::ReadFile { .. } | Self::Syntax { .. } | Self::WrongValue { .. } => None,
         }
     }
 }

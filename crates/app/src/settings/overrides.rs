@@ -28,7 +28,8 @@ impl Overrides {
     /// Gives the assistant and the optimizer a model (`--model`).
     ///
     /// A project whose backend is a script or a replay then goes to the `openai_compatible` backend instead, unless a
-    /// flag names a backend too: whoever asks for a model must never get a script.
+    /// flag names a backend too: whoever asks for a model must never get a script. The environment's
+    /// `GREENSAND_MODEL_MODEL` does the same.
     pub fn model(&mut self, model: &str) -> &mut Self {
         self.flag("--model", "model.model", model).flag("--model", "optimizer.model.model", model)
     }

@@ -170,7 +170,11 @@ fn mistakes_name_key_file_and_line_and_the_nearest_key() {
         ),
         (
             "tasks.file = \"all.jsonl\"",
-            "project/greensand.toml:2: setting `tasks.file` does not go with `tasks.train`: tasks come either from one file that is split, or from a file for each split",
+            "project/greensand.toml:2: setting `tasks.file` does not go with `tasks.train`: tasks come either from one file that is split, or from a file for each split | leave out one of the two",
+        ),
+        (
+            "[agent]\ncode_tool = \"none\"\nrun_fenced_blocks = true",
+            "project/greensand.toml:4: setting `agent.run_fenced_blocks` does not go with `agent.code_tool`: fenced blocks are run by the code tool, and there is none | give `agent.code_tool` a language, such as \"python\", or set `agent.run_fenced_blocks` to `false`",
         ),
     ] {
         assert_eq!(check(text).unwrap_err(), expected, "{text}");
@@ -251,6 +255,19 @@ fn whoever_asks_for_a_model_never_gets_a_script() {
     optimizer_only.flag("--set", "optimizer.model.model", "m");
     let expected = [("scripted".to_owned(), String::new()), ("openai_compatible".to_owned(), "m".to_owned())];
     assert_eq!(backends(&optimizer_only), expected);
+    // The environment asks as a flag does; what names a backend as late as the model, or later, has its way.
+    let of_variables = |flags: &Overrides, variables: &[(&str, &str)]| {
+        settings(script, flags, variables).map(|settings| [settings.assistant, settings.optimizer].map(|m| m.backend))
+    };
+    let (model, backend) = (("GREENSAND_MODEL_MODEL", "m"), ("GREENSAND_MODEL_BACKEND", "replay"));
+    for (flags, variables, expected) in [
+        (Overrides::new(), vec![model], "openai_compatible"),
+        (Overrides::new(), vec![model, backend], "replay"),
+        (Overrides::new().backend("scripted").clone(), vec![model], "scripted"),
+        (Overrides::new().model("m").clone(), vec![backend], "openai_compatible"),
+    ] {
+        assert_eq!(of_variables(&flags, &variables).unwrap(), [expected, expected], "{flags:?} {variables:?}");
+    }
 }
 
 #[test]
