@@ -93,3 +93,4 @@ pub use scorer::{OpenScorerError, OptionEntry, OptionsError, SCORERS, Scorer, Sc
 pub use settings::{AgentSettings, AnswerBounds, FencedBlocks};
 pub use solve::{SolveError, SolveInputs, solve};
 pub use tool_answer::outcome_text;
+pub use toolbox::code_tool_name;

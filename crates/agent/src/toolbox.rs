@@ -152,8 +152,10 @@ impl Toolbox {
     }
 }
 
-/// Returns the name of the built-in tool of a language.
-pub(crate) fn code_tool_name(language: &Language) -> String {
+/// Returns the name under which the built-in tool that runs code of a language is offered to the model.
+///
+/// No learned function should have it: the model would see two tools of one name.
+pub fn code_tool_name(language: &Language) -> String {
     format!("run_{}", language.as_str().replace('-', "_"))
 }
 

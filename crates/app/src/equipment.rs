@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use greensand_agent::{AgentSettings, FencedBlocks, OpenScorerError, Scorer, open_scorer};
+use greensand_agent::{AgentSettings, FencedBlocks, OpenScorerError, Scorer, code_tool_name, open_scorer};
 use greensand_llm::{
     ApiKey, BackendSettings, ModelBackend, OpenAiSettings, OpenBackendError, ReplaySettings, Role, ScriptedSettings,
     UnknownBackendError, find_backend, open_backend,
@@ -213,7 +213,7 @@ fn step(settings: &Settings, limits: &BTreeMap<Language, Limits>) -> StepSetting
         admission: AdmissionSettings {
             allowed_packages: settings.functions.packages.clone(),
             // A learned function must not take the place of the tool that runs code.
-            reserved_names: settings.agent.code_tool.iter().map(|language| format!("run_{language}")).collect(),
+            reserved_names: settings.agent.code_tool.iter().map(code_tool_name).collect(),
             memorised: match settings.functions.refuses_memorised {
                 true => MemorisedAnswers::Refuse,
                 false => MemorisedAnswers::Warn,
@@ -269,4 +269,22 @@ fn backend(
 
 fn read(key: String, path: &std::path::Path) -> Result<String, EquipmentError> {
     std::fs::read_to_string(path).map_err(|source| EquipmentError::File { key, path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Overrides, ProjectSource, resolve};
+
+    #[test]
+    fn the_name_of_the_code_tool_is_reserved_as_the_model_sees_it() {
+        for (setting, reserved) in
+            [("python", vec!["run_python"]), ("quick-js", vec!["run_quick_js"]), ("none", vec![])]
+        {
+            let text = format!("tasks.train = \"t\"\nagent.code_tool = \"{setting}\"");
+            let project = ProjectSource { root: "p".into(), file: "p/greensand.toml".into(), text };
+            let settings = resolve(&project, &Overrides::new(), &Environment::of([], "/here")).unwrap();
+            assert_eq!(step(&settings, &BTreeMap::new()).admission.reserved_names, reserved);
+        }
+    }
 }
