@@ -23,6 +23,8 @@ pub use admission::{
 };
 pub use evidence::{Evidence, gather_evidence};
 pub use optimizer::{AskVerdict, Optimizer, OptimizerError, OptimizerSettings, RecordError};
-pub use step::{ActionProtocol, PartialStep, StepError, StepErrorKind, StepInput, StepSettings, propose};
+pub use step::{
+    ActionProtocol, PartialStep, StepError, StepErrorKind, StepInput, StepSettings, propose, propose_until,
+};
 pub use strategy::{Judgement, PairedScores, STRATEGIES, StrategyEntry, UnknownStrategyError, find_strategy};
 pub use training::{Decision, FailedSet, Measurement, Next, StopReason, Training, TrainingError, TrainingSettings};

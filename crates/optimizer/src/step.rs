@@ -5,7 +5,10 @@
 //! A refused action goes back with its reason, as the answer to its call. Nothing is silent: the [`StepReport`] holds every
 //! proposal, and a [`StepError`] keeps what was proposed before the fault.
 
+use std::future::{Future, pending, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use greensand_llm::{ChatReply, ChatRequest, ModelBackend, ModelError, Role, Sampling};
 use greensand_types::{
@@ -105,6 +108,9 @@ pub enum StepErrorKind {
     /// The host failed while a draft was examined.
     #[error(transparent)]
     Host(#[from] AdmitError),
+    /// The caller asked for the stop.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 /// What an unfinished step had done.
@@ -130,20 +136,24 @@ pub async fn propose(
     runtime: &dyn FunctionRuntime,
     settings: &StepSettings,
 ) -> Result<StepReport, StepError> {
+    propose_until(input, backend, runtime, settings, pending()).await
+}
+
+/// Makes one step, unless `stop` comes first: the step then fails at once as interrupted, with what it had done.
+///
+/// # Errors
+/// When it was stopped, the model gives no reply, or the host fails while a draft is examined.
+pub async fn propose_until(
+    input: StepInput<'_>,
+    backend: &dyn ModelBackend,
+    runtime: &dyn FunctionRuntime,
+    settings: &StepSettings,
+    stop: impl Future<Output = ()>,
+) -> Result<StepReport, StepError> {
     let mut step = Step::begin(input, runtime, settings);
-    if settings.max_actions_per_step == 0 {
-        return Ok(step.report(StepEnd::ActionsSpent));
-    }
-    loop {
-        let reply = match backend.chat(&step.request()).await {
-            Ok(reply) => reply,
-            Err(error) => return Err(step.fail(error.into())),
-        };
-        match step.take(reply).await {
-            Ok(None) => {}
-            Ok(Some(end)) => return Ok(step.report(end)),
-            Err(error) => return Err(step.fail(error.into())),
-        }
+    match step.work_until(backend, stop).await {
+        Ok(end) => Ok(step.report(end)),
+        Err(kind) => Err(step.fail(kind)),
     }
 }
 
@@ -184,6 +194,33 @@ impl<'a> Step<'a> {
             turn: 0,
             actions: 0,
             fruitless_replies: 0,
+        }
+    }
+
+    async fn work_until(
+        &mut self,
+        backend: &dyn ModelBackend,
+        stop: impl Future<Output = ()>,
+    ) -> Result<StepEnd, StepErrorKind> {
+        let (mut stop, mut work) = (pin!(stop), pin!(self.work(backend)));
+        // The stop first: with a fast backend there is always work that is done.
+        poll_fn(|context| match stop.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(StepErrorKind::Interrupted)),
+            Poll::Pending => work.as_mut().poll(context),
+        })
+        .await
+    }
+
+    /// Invariant: may be dropped at any wait. What was examined until then is in `self`.
+    async fn work(&mut self, backend: &dyn ModelBackend) -> Result<StepEnd, StepErrorKind> {
+        if self.settings.max_actions_per_step == 0 {
+            return Ok(StepEnd::ActionsSpent);
+        }
+        loop {
+            let reply = backend.chat(&self.request()).await?;
+            if let Some(end) = self.take(reply).await? {
+                return Ok(end);
+            }
         }
     }
 

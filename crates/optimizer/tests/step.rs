@@ -4,11 +4,13 @@
 
 mod support;
 
+use std::future::{pending, poll_fn, ready};
 use std::sync::Arc;
+use std::task::Poll;
 
-use greensand_llm::{ChatReply, Role};
-use greensand_optimizer::{ActionProtocol, StepErrorKind, StepInput, StepSettings, propose};
-use greensand_types::{FunctionSet, Message, Proposal, StepEnd, StepReport};
+use greensand_llm::{ChatReply, ChatRequest, ModelBackend, ModelError, Role};
+use greensand_optimizer::{ActionProtocol, StepErrorKind, StepInput, StepSettings, propose, propose_until};
+use greensand_types::{BoxFuture, FunctionSet, Message, Proposal, StepEnd, StepReport};
 use serde_json::{Value, json};
 use support::{Model, Toy, block_on, call, calls, definition, length, record, set, settings, silent, text, times};
 
@@ -214,6 +216,40 @@ fn a_model_error_keeps_what_the_step_had_done() {
     let error = block_on(propose(input, &model, &Toy::default(), &settings())).unwrap_err();
     assert_eq!(error.to_string(), "make step of epoch 4");
     assert!(matches!(error.kind, StepErrorKind::Model(_)));
+    assert_eq!((error.partial.candidate.len(), error.partial.proposals.len(), error.partial.usage.requests), (1, 1, 1));
+}
+
+/// A model that never answers its second request.
+struct HangsSecond(Model);
+
+impl ModelBackend for HangsSecond {
+    fn label(&self) -> String {
+        self.0.label()
+    }
+
+    fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {
+        let reply = self.0.chat(request);
+        if self.0.requests().len() == 2 { Box::pin(pending()) } else { reply }
+    }
+}
+
+#[test]
+fn a_step_that_is_stopped_keeps_what_was_examined() {
+    let model = Model::says([call("add_function", times("double", 2))]);
+    let best = Arc::new(FunctionSet::empty());
+    let input = StepInput { best: &best, records: &[], failures: &[], success_rate: 0.0, epoch: 4 };
+    let error = block_on(propose_until(input, &model, &Toy::default(), &settings(), ready(()))).unwrap_err();
+    assert!(matches!(error.kind, StepErrorKind::Interrupted) && error.partial.proposals.is_empty());
+    assert!(model.requests().is_empty(), "a stop that is there already comes first");
+
+    let model = HangsSecond(model);
+    let stop = poll_fn(|context| {
+        context.waker().wake_by_ref();
+        if model.0.requests().len() == 2 { Poll::Ready(()) } else { Poll::Pending }
+    });
+    let input = StepInput { best: &best, records: &[], failures: &[], success_rate: 0.0, epoch: 4 };
+    let error = block_on(propose_until(input, &model, &Toy::default(), &settings(), stop)).unwrap_err();
+    assert!(matches!(error.kind, StepErrorKind::Interrupted));
     assert_eq!((error.partial.candidate.len(), error.partial.proposals.len(), error.partial.usage.requests), (1, 1, 1));
 }
 
