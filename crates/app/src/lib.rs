@@ -26,6 +26,7 @@
 //! faces do.
 
 pub mod batch;
+mod causes;
 mod diff;
 pub mod doctor;
 mod environment;

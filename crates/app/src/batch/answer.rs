@@ -1,8 +1,9 @@
 use std::borrow::Cow;
-use std::error::Error;
 
 use greensand_types::{CallOutcome, HostFault, JsonText};
 use serde::Serialize;
+
+use crate::causes::with_causes;
 
 /// The answer to one line, as it is written.
 #[derive(Serialize)]
@@ -58,17 +59,6 @@ pub(super) fn fault_answer(id: &JsonText, fault: &HostFault) -> String {
         truncated: false,
         usage: UsageLine::default(),
     })
-}
-
-/// Returns the message of an error with those of its causes.
-pub(super) fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 impl<'a> AnswerLine<'a> {

@@ -6,7 +6,7 @@ use futures::stream::{self, StreamExt};
 use greensand_types::{CallOutcome, CallStatus, FunctionRuntime, Invocation, JsonText, Limits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::answer::{fault_answer, outcome_answer, with_causes};
+use super::answer::{fault_answer, outcome_answer};
 use super::line::{LineRead, MAX_LINE_BYTES, read_line};
 use super::request::{BadRequest, Request, null};
 
@@ -203,7 +203,7 @@ async fn answer(
     };
     let (mut text, kind) = match outcome {
         Ok(outcome) => (outcome_answer(&id, &outcome), AnswerKind::Outcome(outcome.status())),
-        Err(fault) => (fault_answer(&id, &fault), AnswerKind::Fault(with_causes(&fault))),
+        Err(fault) => (fault_answer(&id, &fault), AnswerKind::Fault(crate::causes::with_causes(&fault))),
     };
     text.push('\n');
     Ok(Answer { text, kind, _room: room })

@@ -14,6 +14,8 @@ use std::path::Path;
 
 use greensand_sandbox::{ImageStatus, Sandbox};
 
+use crate::causes::with_causes;
+
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -112,14 +114,4 @@ pub fn examine_images(sandbox: &Sandbox) -> Vec<Finding> {
 /// Returns what could not be done, with its causes.
 pub fn failed_finding(name: &str, error: &dyn std::error::Error) -> Finding {
     Finding::new(Grade::Failed, name, with_causes(error))
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -106,5 +106,5 @@ async fn reply(name: String, label: &str, base_url: &str, role: Role, backend: &
 }
 
 fn failed(name: &str, error: &dyn std::error::Error, remedy: Option<String>) -> Finding {
-    Finding { remedy, ..Finding::new(Grade::Failed, name, super::with_causes(error)) }
+    Finding { remedy, ..Finding::new(Grade::Failed, name, crate::causes::with_causes(error)) }
 }

@@ -6,6 +6,7 @@ use greensand_agent::{SolveError, SolveInputs, solve};
 use greensand_llm::{ModelBackend, ModelErrorKind};
 use greensand_types::{ConversationRecord, FunctionSet, Registration, Task};
 
+use crate::causes::with_causes;
 use crate::project::Split;
 use crate::store::{ConversationRecordLine, EvaluationRecord, JournalEvent, MissingRecord, RunWriter, StoreError};
 use crate::{Equipment, Event, Interrupt, Observer, Tally};
@@ -294,15 +295,4 @@ fn concerns_every_task(error: &SolveError) -> bool {
         }
         SolveError::Runtime { .. } => false,
     }
-}
-
-/// Writes an error with its causes in one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -8,5 +8,5 @@ mod measure;
 mod report;
 
 pub use measure::{EvaluateError, TooMuchMissing};
-pub(crate) use measure::{Job, Measured, measure, with_causes};
+pub(crate) use measure::{Job, Measured, measure};
 pub use report::{EvalReport, TaskReport, evaluate};

@@ -1,12 +1,15 @@
 use std::sync::Arc;
 
 use greensand_llm::{ModelBackend, ModelErrorKind};
-use greensand_optimizer::{Decision, Measurement, StepError, StepErrorKind, StepInput, StopReason, Training, propose};
+use greensand_optimizer::{
+    Decision, Measurement, StepError, StepErrorKind, StepInput, StopReason, Training, propose_until,
+};
 use greensand_types::{ContentId, ConversationRecord, FunctionSet, Registration, StepEnd, StepReport};
 
 use super::TrainErrorKind;
 use super::r#loop::{RunEnding, TrainReport};
-use crate::evaluate::{EvaluateError, Job, Measured, TooMuchMissing, measure, with_causes};
+use crate::causes::with_causes;
+use crate::evaluate::{EvaluateError, Job, Measured, TooMuchMissing, measure};
 use crate::project::{Project, Split};
 use crate::recording::RecordingBackend;
 use crate::store::{DecisionKind, DecisionRecord, JournalEvent, RunWriter, StepRecord, StopRecord, StoreError};
@@ -122,12 +125,8 @@ impl<'a> Session<'a> {
             success_rate: success_rate(&records),
             epoch,
         };
-        let step = propose(input, &self.optimizer, self.equipment.runtime.as_ref(), &self.equipment.step);
-        let made = tokio::select! {
-            biased;
-            () = self.interrupt.raised() => return Err(Stop::Interrupted),
-            made = step => made,
-        };
+        let Equipment { runtime, step, .. } = self.equipment;
+        let made = propose_until(input, &self.optimizer, runtime.as_ref(), step, self.interrupt.raised()).await;
         let report = self.keep_step(epoch, made)?;
         if let Some(decision) = training.proposed(&report)? {
             self.decided(training, epoch, report.candidate.id(), &decision)?;
@@ -251,6 +250,7 @@ impl<'a> Session<'a> {
             Some(kind) => {
                 let message = format!("the step of epoch {epoch} was cut short: {}", with_causes(&kind));
                 match kind {
+                    StepErrorKind::Interrupted => Err(Stop::Interrupted),
                     StepErrorKind::Host(error) => Err(Stop::Failed(TrainErrorKind::Host(error))),
                     // A step that nobody made is no fruitless one: counted as such, it would pass for an early stop.
                     StepErrorKind::Model(error)

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use greensand_app::store::{DecisionKind, JournalEvent, RunFolder};
-use greensand_app::{Event, Interrupt, ModelBackend, RunEnding, Silent, Split, TrainErrorKind};
-use greensand_types::Message;
+use greensand_app::{Event, Interrupt, ModelBackend, ModelError, RunEnding, Silent, Split, TrainErrorKind};
+use greensand_llm::{ChatReply, ChatRequest};
+use greensand_types::{BoxFuture, Message};
 
 use crate::support::*;
 
@@ -322,6 +323,46 @@ fn a_run_folder_that_cannot_be_made_is_named() {
     let error = folder.train(&[&runs]).unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.starts_with("write `") && cause.ends_with("/file`"), "{cause}");
+}
+
+/// Raises an interrupt at the second request of a role, and never answers it.
+struct InterruptedAtSecond {
+    backend: Arc<dyn ModelBackend>,
+    interrupt: Interrupt,
+    requests: std::sync::atomic::AtomicUsize,
+}
+
+impl ModelBackend for InterruptedAtSecond {
+    fn label(&self) -> String {
+        self.backend.label()
+    }
+
+    fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {
+        if self.requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
+            return self.backend.chat(request);
+        }
+        self.interrupt.raise();
+        Box::pin(std::future::pending())
+    }
+}
+
+#[test]
+fn an_interrupted_step_keeps_what_was_examined() {
+    for (tool, expected) in [("add_function", None), ("revise_function", Some("existence"))] {
+        let folder = Folder::new("", &[ASSISTANT, &writes(1, tool, "sum"), SILENT_OPTIMIZER]);
+        let (project, mut equipment) = folder.open(&[]);
+        let interrupt = Interrupt::new();
+        let backend = Arc::clone(&equipment.optimizer);
+        let requests = std::sync::atomic::AtomicUsize::new(0);
+        equipment.optimizer = Arc::new(InterruptedAtSecond { backend, interrupt: interrupt.clone(), requests });
+        let done = train(&project, &equipment, &Silent, &interrupt).unwrap();
+        assert_eq!(done.ending, RunEnding::Interrupted);
+        let step = done.report.epochs[1].step.clone().unwrap();
+        assert_eq!((step.end.as_str(), step.error.as_deref(), step.usage.requests), ("failed", Some("interrupted"), 1));
+        let [proposal] = step.proposals.as_slice() else { panic!("{:?}", step.proposals) };
+        assert_eq!(proposal.gate.as_deref(), expected);
+        assert_eq!(RunFolder::open(done.folder.path()).unwrap().report().unwrap(), done.report);
+    }
 }
 
 #[test]
