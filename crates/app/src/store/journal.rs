@@ -217,7 +217,8 @@ impl JournalReader {
         }
     }
 
-    /// Says what was left out at the end: a line that was being written when the process ended.
+    /// Says what was left out at the end: a line that was being written when the process ended. While a process still
+    /// writes to the file, a torn line is nothing to tell.
     pub fn note(&self) -> Option<String> {
         (self.torn_bytes > 0).then(|| {
             format!(

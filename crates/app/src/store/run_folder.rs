@@ -11,6 +11,7 @@ use super::journal::{JournalEvent, JournalReader};
 use super::manifest::{MANIFEST_FORMAT, Manifest};
 use super::records::ReplyRecord;
 use super::report::{Report, ReportBuilder};
+use crate::causes::with_causes;
 
 /// The files of a run folder.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -111,38 +112,59 @@ impl RunFolder {
     /// Makes the report from the journal, with what was left out of it as a warning.
     ///
     /// # Errors
-    /// When the journal or the best set cannot be read.
+    /// When the journal cannot be read. Without its replies or its best set, a run still has a report.
     pub fn report(&self) -> Result<Report, StoreError> {
+        // Asked first: a line that is torn while its writer lives will be whole in a moment.
+        let is_being_written = self.is_in_use();
         let mut builder = ReportBuilder::new();
         let mut journal = self.journal()?;
         for event in journal.by_ref() {
             builder.add(&event?);
         }
-        // Each file opens with its own first line; the second says nothing new.
+        let mut notes = Vec::from_iter(journal.note());
+        match self.add_replies(&mut builder) {
+            Ok(note) => notes.extend(note),
+            Err(error) => builder.warn(format!("what the replies cost is not known in full: {}", with_causes(&error))),
+        }
+        let mut report = self.finish_report(&builder);
+        report.run = self.name();
+        if !is_being_written {
+            report.warnings.append(&mut notes);
+        }
+        // What was said while the run was on and stands in no event.
+        let written: Result<Report, _> = read_json(&self.path.join(REPORT), super::report::REPORT_FORMAT);
+        for warning in written.map(|report| report.warnings).unwrap_or_default() {
+            if !report.warnings.contains(&warning) {
+                report.warnings.push(warning);
+            }
+        }
+        Ok(report)
+    }
+
+    /// Adds the replies up to a damaged one. Their file opens with a line of its own, which says nothing new.
+    fn add_replies(&self, builder: &mut ReportBuilder) -> Result<Option<String>, StoreError> {
         let mut replies = JournalReader::open(&self.path.join(REPLIES))?;
         for event in replies.by_ref() {
             builder.add(&event?);
         }
-        let notes = journal.note().into_iter().chain(replies.note());
-        let mut report = self.finish_report(&builder)?;
-        report.run = self.name();
-        report.warnings.extend(notes);
-        // What was said while the run was on and stands in no event.
-        let written: Result<Report, _> = read_json(&self.path.join(REPORT), super::report::REPORT_FORMAT);
-        report.warnings.extend(written.map(|report| report.warnings).unwrap_or_default());
-        Ok(report)
+        Ok(replies.note())
     }
 
-    pub(super) fn finish_report(&self, builder: &ReportBuilder) -> Result<Report, StoreError> {
-        let functions = match builder.best() {
-            None => Vec::new(),
-            Some(best) => self.load_set(best)?.functions,
+    /// Closes a report with the functions of the best set, or with a warning where they cannot be read.
+    pub(super) fn finish_report(&self, builder: &ReportBuilder) -> Report {
+        let functions = match builder.best().map(|best| self.load_set(best)).transpose() {
+            Ok(best) => best.map(|set| set.functions).unwrap_or_default(),
+            Err(error) => {
+                let mut report = builder.finish(&[]);
+                report.warnings.push(format!("the functions of the best set are left out: {}", with_causes(&error)));
+                return report;
+            }
         };
         let named: Vec<_> = functions
             .iter()
             .map(|draft| (draft.signature.name().to_string(), draft.content_id().to_string()))
             .collect();
-        Ok(builder.finish(&named))
+        builder.finish(&named)
     }
 
     /// Reads the replies of a role in the order in which they came, for the `replay` backend.

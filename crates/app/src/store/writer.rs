@@ -119,7 +119,7 @@ impl RunWriter {
     /// When the disk fails.
     pub fn write_report(&self) -> Result<Report, StoreError> {
         let builder = self.report.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut report = self.folder.finish_report(&builder)?;
+        let mut report = self.folder.finish_report(&builder);
         report.run = self.folder.name();
         replace_json(&self.folder.path().join(REPORT), &report)?;
         replace(&self.folder.path().join(REPORT_TEXT), report.to_text().as_bytes())?;

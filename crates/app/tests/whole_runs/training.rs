@@ -61,6 +61,60 @@ fn the_report_can_be_made_again_from_the_journal() {
 }
 
 #[test]
+fn a_run_that_lost_a_file_still_has_a_report_that_says_so() {
+    let cut = |path: &std::path::Path| {
+        let text = std::fs::read_to_string(path).unwrap();
+        std::fs::write(path, text.replacen("\"seq\":2,", "\"seq\":7,", 1)).unwrap();
+    };
+    let edit = |path: &std::path::Path| std::fs::write(path.join("add.py"), "add(a, b) = wrong").unwrap();
+    type Damage<'a> = &'a dyn Fn(&RunFolder);
+    let cases: [(Damage<'_>, &str, usize); 4] = [
+        (
+            &|run| std::fs::remove_file(run.path().join("replies.jsonl")).unwrap(),
+            "what the replies cost is not known",
+            1,
+        ),
+        (&|run| cut(&run.path().join("replies.jsonl")), "replies.jsonl:3: the line has number 7 where 2 is due", 1),
+        (&|run| edit(&run.load_set("best").unwrap().path), "function `add`", 0),
+        (&|run| std::fs::remove_dir_all(run.path().join("sets")).unwrap(), "has no function set", 0),
+    ];
+    for (damage, says, functions) in cases {
+        let folder = story();
+        let done = folder.train(&[]).unwrap();
+        damage(&done.folder);
+        let report = done.folder.report().unwrap();
+        assert!(matches!(report.warnings.as_slice(), [warning] if warning.contains(says)), "{:?}", report.warnings);
+        assert_eq!((report.functions.len(), &report.epochs), (functions, &done.report.epochs), "{says}");
+        assert!(report.to_text().contains("3  rolled back 50.0 %"), "{says}");
+    }
+}
+
+#[test]
+fn a_torn_line_is_told_of_when_nobody_will_finish_it() {
+    let folder = story();
+    let (project, equipment) = folder.open(&[]);
+    let tear = |run: &RunFolder| {
+        let mut file = std::fs::File::options().append(true).open(run.path().join("replies.jsonl")).unwrap();
+        std::io::Write::write_all(&mut file, b"{\"seq\":").unwrap();
+    };
+    let seen = std::sync::Mutex::new(None);
+    let observer = Watching(|event: &Event<'_>| {
+        if let Event::RunOpened { folder, .. } = event {
+            let run = RunFolder::open(folder).unwrap();
+            let whole = std::fs::read(run.path().join("replies.jsonl")).unwrap();
+            tear(&run);
+            *seen.lock().unwrap() = Some(run.report().unwrap().warnings);
+            std::fs::write(run.path().join("replies.jsonl"), whole).unwrap();
+        }
+    });
+    let done = train(&project, &equipment, &observer, &Interrupt::new()).unwrap();
+    assert_eq!(seen.lock().unwrap().take(), Some(Vec::new()), "its process is writing that line");
+    tear(&done.folder);
+    let warnings = done.folder.report().unwrap().warnings;
+    assert!(matches!(warnings.as_slice(), [warning] if warning.contains("the process ended while")), "{warnings:?}");
+}
+
+#[test]
 fn a_roll_back_reaches_both_roles() {
     let folder = story();
     let (project, mut equipment) = folder.open(&[]);
@@ -269,6 +323,46 @@ fn a_step_that_is_cut_short_keeps_what_it_had_applied() {
     assert!(done.report.warnings.iter().any(|warning| warning.contains("the step of epoch 1 was cut short")));
 }
 
+/// Raises an interrupt at the second request of a role, and never answers it.
+struct InterruptedAtSecond {
+    backend: Arc<dyn ModelBackend>,
+    interrupt: Interrupt,
+    requests: std::sync::atomic::AtomicUsize,
+}
+
+impl ModelBackend for InterruptedAtSecond {
+    fn label(&self) -> String {
+        self.backend.label()
+    }
+
+    fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {
+        if self.requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
+            return self.backend.chat(request);
+        }
+        self.interrupt.raise();
+        Box::pin(std::future::pending())
+    }
+}
+
+#[test]
+fn an_interrupted_step_keeps_what_was_examined() {
+    for (tool, expected) in [("add_function", None), ("revise_function", Some("existence"))] {
+        let folder = Folder::new("", &[ASSISTANT, &writes(1, tool, "sum"), SILENT_OPTIMIZER]);
+        let (project, mut equipment) = folder.open(&[]);
+        let interrupt = Interrupt::new();
+        let backend = Arc::clone(&equipment.optimizer);
+        let requests = std::sync::atomic::AtomicUsize::new(0);
+        equipment.optimizer = Arc::new(InterruptedAtSecond { backend, interrupt: interrupt.clone(), requests });
+        let done = train(&project, &equipment, &Silent, &interrupt).unwrap();
+        assert_eq!(done.ending, RunEnding::Interrupted);
+        let step = done.report.epochs[1].step.clone().unwrap();
+        assert_eq!((step.end.as_str(), step.error.as_deref(), step.usage.requests), ("failed", Some("interrupted"), 1));
+        let [proposal] = step.proposals.as_slice() else { panic!("{:?}", step.proposals) };
+        assert_eq!(proposal.gate.as_deref(), expected);
+        assert_eq!(RunFolder::open(done.folder.path()).unwrap().report().unwrap(), done.report);
+    }
+}
+
 #[test]
 fn a_step_without_any_reply_is_an_error_and_no_early_stop() {
     for fail in ["unreachable", "timed_out", "rate_limited", "bad_reply"] {
@@ -323,46 +417,6 @@ fn a_run_folder_that_cannot_be_made_is_named() {
     let error = folder.train(&[&runs]).unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.starts_with("write `") && cause.ends_with("/file`"), "{cause}");
-}
-
-/// Raises an interrupt at the second request of a role, and never answers it.
-struct InterruptedAtSecond {
-    backend: Arc<dyn ModelBackend>,
-    interrupt: Interrupt,
-    requests: std::sync::atomic::AtomicUsize,
-}
-
-impl ModelBackend for InterruptedAtSecond {
-    fn label(&self) -> String {
-        self.backend.label()
-    }
-
-    fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {
-        if self.requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
-            return self.backend.chat(request);
-        }
-        self.interrupt.raise();
-        Box::pin(std::future::pending())
-    }
-}
-
-#[test]
-fn an_interrupted_step_keeps_what_was_examined() {
-    for (tool, expected) in [("add_function", None), ("revise_function", Some("existence"))] {
-        let folder = Folder::new("", &[ASSISTANT, &writes(1, tool, "sum"), SILENT_OPTIMIZER]);
-        let (project, mut equipment) = folder.open(&[]);
-        let interrupt = Interrupt::new();
-        let backend = Arc::clone(&equipment.optimizer);
-        let requests = std::sync::atomic::AtomicUsize::new(0);
-        equipment.optimizer = Arc::new(InterruptedAtSecond { backend, interrupt: interrupt.clone(), requests });
-        let done = train(&project, &equipment, &Silent, &interrupt).unwrap();
-        assert_eq!(done.ending, RunEnding::Interrupted);
-        let step = done.report.epochs[1].step.clone().unwrap();
-        assert_eq!((step.end.as_str(), step.error.as_deref(), step.usage.requests), ("failed", Some("interrupted"), 1));
-        let [proposal] = step.proposals.as_slice() else { panic!("{:?}", step.proposals) };
-        assert_eq!(proposal.gate.as_deref(), expected);
-        assert_eq!(RunFolder::open(done.folder.path()).unwrap().report().unwrap(), done.report);
-    }
 }
 
 #[test]
