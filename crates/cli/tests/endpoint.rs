@@ -78,3 +78,21 @@ fn a_model_that_is_not_there_is_the_models_failure() {
     let answer = Scenario::error(404, "The model `m` does not exist");
     check(answer, "4", "failed", &["error: ", "has no model `m` (status 404)", "hint: check `model`"]);
 }
+
+#[test]
+fn an_evaluation_prints_what_it_paid_for_before_the_model_failed() {
+    let refused = Scenario::error(401, "Incorrect API key provided");
+    let [one, two, three] = [(); 3].map(|()| Scenario::text("\\boxed{21}"));
+    let server = ChatServer::play([one, two, three, refused]);
+    let eval = ["eval", "--set", "empty", "--split", "validation", "--json"];
+    let answer = against(&server, &eval, &[]).code(3).says("refused the key (status 401)");
+    let report = answer.json();
+    let results = report["results"].as_array().unwrap();
+    let scored = |task: &&serde_json::Value| task["score"].is_number();
+    let reached = results.iter().filter(|task| task["reached"] == true).count();
+    assert_eq!((results.iter().filter(scored).count(), reached), (3, 4), "{report}");
+    // The mean of three, and nothing of those that have no score.
+    let mean = f64::from(u32::try_from(report["solved"].as_u64().unwrap()).unwrap()) / 3.0;
+    assert!((report["score"].as_f64().unwrap() - mean).abs() < 1e-9 && mean > 0.0, "{report}");
+    assert!(report["error"].as_str().unwrap().contains("status 401"), "{report}");
+}

@@ -57,7 +57,8 @@ impl Measured {
     }
 }
 
-/// An evaluation that was not brought to its end. What was done until then is in `partial`, and in the journal.
+/// Why an evaluation was not brought to its end. What was measured until then is kept: by [`evaluate`](super::evaluate)
+/// in its report, by a training run in its journal.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
     /// The split has no tasks.

@@ -3,13 +3,15 @@ use std::sync::Arc;
 use greensand_types::{FunctionSet, TokenUsage};
 use serde::Serialize;
 
+use super::measure::TaskResult;
 use super::{EvaluateError, Job, measure};
+use crate::causes::with_causes;
 use crate::project::{Project, Split};
 use crate::store::{RunWriter, UsageRecord};
 use crate::{Equipment, Event, Interrupt, Observer, Tally};
 
 /// What an evaluation found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct EvalReport {
     /// The split.
     pub split: String,
@@ -27,6 +29,9 @@ pub struct EvalReport {
     pub calls: usize,
     /// Whether it was interrupted; then some tasks were not reached.
     pub interrupted: bool,
+    /// Why it could not go on; then some tasks were not reached. In JSON a text with every cause, or `null`.
+    #[serde(serialize_with = "write_error")]
+    pub error: Option<EvaluateError>,
     /// What the replies cost.
     pub usage: UsageRecord,
     /// The tasks in their order.
@@ -38,6 +43,8 @@ pub struct EvalReport {
 pub struct TaskReport {
     /// Which.
     pub id: String,
+    /// Whether it was worked on until it had a score, or had none for a reason.
+    pub reached: bool,
     /// Its score; none, if it is missing or was not reached.
     pub score: Option<f64>,
     /// Whether it counts as solved.
@@ -52,10 +59,11 @@ pub struct TaskReport {
 
 /// Measures a set on a split.
 ///
-/// An interrupt is no error: the report then says so and holds what was measured until then.
+/// What was measured is paid for: an interrupt, a model that fails for every task alike, and too many tasks without a
+/// score leave a report that says so and holds what there is until then. What has no score counts nowhere.
 ///
 /// # Errors
-/// When the split has no tasks, the model fails for every task alike, or too many tasks have no score.
+/// When the split has no tasks.
 pub async fn evaluate(
     project: &Project,
     equipment: &Equipment,
@@ -80,10 +88,11 @@ pub async fn evaluate(
         observer,
         interrupt,
     };
-    let (measured, interrupted) = match measure(job).await {
-        Ok(measured) => (measured, false),
-        Err((EvaluateError::Interrupted, measured)) => (measured, true),
-        Err((error, _)) => return Err(error),
+    let (measured, interrupted, error) = match measure(job).await {
+        Ok(measured) => (measured, false, None),
+        Err((error @ EvaluateError::NoTasks(_), _)) => return Err(error),
+        Err((EvaluateError::Interrupted, measured)) => (measured, true, None),
+        Err((error, measured)) => (measured, false, Some(error)),
     };
     let Tally { total, solved, missing, calls, .. } = measured.tally;
     let mut usage = TokenUsage::default();
@@ -98,14 +107,21 @@ pub async fn evaluate(
         missing,
         calls,
         interrupted,
+        error,
         usage: usage.into(),
         results: ids.zip(&measured.results).map(|(id, result)| task_report(id, result.as_ref())).collect(),
     })
 }
 
-fn task_report(id: String, result: Option<&super::measure::TaskResult>) -> TaskReport {
+#[expect(clippy::ref_option, reason = "the form that serde calls")]
+fn write_error<S: serde::Serializer>(error: &Option<EvaluateError>, serializer: S) -> Result<S::Ok, S::Error> {
+    error.as_ref().map(|error| with_causes(error)).serialize(serializer)
+}
+
+fn task_report(id: String, result: Option<&TaskResult>) -> TaskReport {
     let without = |feedback: &str| TaskReport {
         id: id.clone(),
+        reached: result.is_some(),
         score: None,
         solved: false,
         answer: None,
@@ -116,6 +132,7 @@ fn task_report(id: String, result: Option<&super::measure::TaskResult>) -> TaskR
         None => without("not reached"),
         Some(Err(reason)) => without(reason),
         Some(Ok(record)) => TaskReport {
+            reached: true,
             score: Some(record.verdict.score),
             solved: record.verdict.is_satisfied,
             answer: record.verdict.answer.clone(),

@@ -99,10 +99,34 @@ fn a_split_without_tasks_is_said() {
 fn a_wrong_key_stops_at_once_with_its_hint() {
     let folder = Folder::new("", &["[[rule]]\nfail = \"authentication\"\n"]);
     let (project, equipment) = folder.open(&[]);
-    let error =
-        block_on(evaluate(&project, &equipment, &empty(), Split::Test, &Silent, &Interrupt::new())).unwrap_err();
+    let report = block_on(evaluate(&project, &equipment, &empty(), Split::Test, &Silent, &Interrupt::new())).unwrap();
+    assert_eq!((report.score, report.solved, report.usage.requests), (None, 0, 0));
+    let error = report.error.unwrap();
     let EvaluateError::Model(greensand_app::SolveError::Model { source, .. }) = &error else { panic!("{error}") };
     assert_eq!(source.kind(), ModelErrorKind::Authentication);
+}
+
+#[test]
+fn an_evaluation_that_cannot_go_on_keeps_what_was_paid_for() {
+    for (fail, max_missing, says) in [
+        ("quota_spent", "1", "get reply 1"),
+        ("rate_limited", "0", "1 of 4 tasks of test could not be worked on; the first: get reply 1"),
+    ] {
+        let fails = format!("[[rule]]\nrole = \"assistant\"\ntask = \"test-9-9\"\nfail = \"{fail}\"\n");
+        let folder = Folder::new("", &[&fails, ASSISTANT]);
+        let max_missing = format!("training.max_missing={max_missing}");
+        let (project, equipment) = folder.open(&["training.jobs=1", &max_missing]);
+        let report =
+            block_on(evaluate(&project, &equipment, &empty(), Split::Test, &Silent, &Interrupt::new())).unwrap();
+        // Two have a score, one of them 1; the third has none, and the fourth was not reached.
+        assert_eq!((report.score, report.solved, report.missing), (Some(0.5), 1, 1), "{fail}");
+        assert_eq!((report.usage.requests, report.usage.prompt_tokens), (2, 20), "{fail}");
+        let reached: Vec<_> = report.results.iter().map(|task| (task.reached, task.score)).collect();
+        assert_eq!(reached, [(true, Some(1.0)), (true, Some(0.0)), (true, None), (false, None)], "{fail}");
+        assert!(!report.interrupted);
+        let json = serde_json::to_value(&report).unwrap();
+        assert!(json["error"].as_str().unwrap().starts_with(says), "{json}");
+    }
 }
 
 #[test]

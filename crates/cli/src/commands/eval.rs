@@ -45,6 +45,9 @@ pub(crate) struct Arguments {
 const HELP: &str = "\
 SET of `RUN:SET` is `best`, `initial`, or the beginning of an id, as `greensand show RUN` lists them.
 Every function of the set passes admission again before it is used.
+`train` looks at the test split only when it is over. Whoever chooses by a test score has no unseen tasks left.
+What was measured is printed, also when the work could not go on. The exit code is then 1 after Ctrl-C, and 3 when the
+model fails or too many tasks have no score.
 
 Examples:
   greensand eval my-agent --set runs/RUN --split test
@@ -79,7 +82,11 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     } else {
         common::write_text(&report_text(&report), terminal)?;
     }
-    Ok(if report.interrupted { Ending::No } else { Ending::Done })
+    match report.error {
+        Some(error) => Err(error.into()),
+        None if report.interrupted => Ok(Ending::No),
+        None => Ok(Ending::Done),
+    }
 }
 
 fn report_text(report: &EvalReport) -> String {
@@ -92,20 +99,26 @@ fn report_text(report: &EvalReport) -> String {
 fn write_report(out: &mut String, report: &EvalReport) -> std::fmt::Result {
     let score = report.score.map_or_else(|| "no score".into(), |score| format!("{:.1} %", score * 100.0));
     let set = report.set.get(..12).unwrap_or(&report.set);
+    let measured = report.results.iter().filter(|task| task.score.is_some()).count();
     writeln!(
         out,
-        "{BOLD}{}{BOLD:#} {score}  {} of {} solved, {} calls",
-        report.split, report.solved, report.tasks, report.calls
+        "{BOLD}{}{BOLD:#} {score}  {} of {measured} solved, {} calls",
+        report.split, report.solved, report.calls
     )?;
+    if report.missing > 0 {
+        writeln!(out, "{} of {} tasks have no score: a request or the host failed", report.missing, report.tasks)?;
+    }
+    let unreached = report.results.iter().filter(|task| !task.reached).count();
+    if unreached > 0 {
+        let why = if report.interrupted { "interrupted" } else { "stopped" };
+        writeln!(out, "{why}: {unreached} of {} tasks were not reached", report.tasks)?;
+    }
     writeln!(
         out,
         "set {set}, {} replies, {} prompt tokens, {} reply tokens",
         report.usage.requests, report.usage.prompt_tokens, report.usage.completion_tokens
     )?;
-    if report.interrupted {
-        writeln!(out, "interrupted: not every task was reached")?;
-    }
-    let unsolved: Vec<_> = report.results.iter().filter(|task| !task.solved).collect();
+    let unsolved: Vec<_> = report.results.iter().filter(|task| task.reached && !task.solved).collect();
     for task in unsolved.iter().take(LISTED) {
         let answer = task.answer.as_deref().map_or_else(|| "no answer".into(), |answer| text::shortened(answer, 40));
         writeln!(

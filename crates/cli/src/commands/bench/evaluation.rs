@@ -30,6 +30,9 @@ impl Bench<'_> {
         let started = Instant::now();
         let report = common::block_on_all(evaluate(&project, &equipment, &set, Split::Train, &Silent, &interrupt))??;
         let elapsed = started.elapsed().as_secs_f64();
+        if let Some(error) = report.error {
+            return Err(error.into());
+        }
         if report.solved != report.tasks || report.calls != TASKS as usize {
             return Err(Failure::bug(format!(
                 "{} of {} tasks were solved with {} calls",
