@@ -20,7 +20,7 @@
 //! for the model, `stdout (cut at its limit):` where the call wrote more than is kept. Control characters other than
 //! line feed and tab become `\u{fffd}`.
 
-use greensand_types::{CallOutcome, KeptText};
+use greensand_types::{CallOutcome, KeptText, keep_ends};
 
 use crate::AnswerBounds;
 
@@ -61,15 +61,7 @@ fn push_section(text: &mut String, title: &str, content: &str, bound: usize) {
 
 /// Keeps the two ends of a text that has more characters than it may, and says how many are missing.
 pub(crate) fn cut_middle(text: &str, bound: usize) -> String {
-    let length = text.chars().count();
-    if length <= bound {
-        return text.to_owned();
-    }
-    let head = bound.div_ceil(2);
-    let tail = bound - head;
-    let end_of_head = text.char_indices().nth(head).map_or(text.len(), |(at, _)| at);
-    let start_of_tail = text.char_indices().nth(length - tail).map_or(text.len(), |(at, _)| at);
-    format!("{} [.. {} characters left out ..] {}", &text[..end_of_head], length - bound, &text[start_of_tail..])
+    keep_ends(text, bound.div_ceil(2), bound / 2)
 }
 
 #[cfg(test)]

@@ -173,23 +173,11 @@ fn read_arguments(text: &str) -> Result<BTreeMap<String, Box<RawValue>>, String>
     }
     serde_json::from_str(text).map_err(|error| {
         let found = match JsonText::parse(text) {
-            Ok(json) => format!("found {}", kind_word(&json)),
+            Ok(json) => format!("found {}", json.kind().with_article()),
             Err(_) => format!("found text that is not JSON ({error}); NaN and Infinity are not JSON either"),
         };
         format!("the arguments must be one JSON object, such as {{\"name\": value}}: {found}")
     })
-}
-
-fn kind_word(json: &JsonText) -> &'static str {
-    use greensand_types::JsonKind;
-    match json.kind() {
-        JsonKind::Null => "null",
-        JsonKind::Bool => "a boolean",
-        JsonKind::Number => "a number",
-        JsonKind::String => "a string",
-        JsonKind::Array => "an array",
-        JsonKind::Object => "an object",
-    }
 }
 
 fn check_arguments(signature: &FunctionSignature, arguments: &BTreeMap<String, Box<RawValue>>) -> Result<(), String> {

@@ -39,6 +39,44 @@ pub enum JsonKind {
     Object,
 }
 
+impl JsonKind {
+    /// Returns what a value is.
+    pub fn of(value: &serde_json::Value) -> Self {
+        match value {
+            serde_json::Value::Null => Self::Null,
+            serde_json::Value::Bool(_) => Self::Bool,
+            serde_json::Value::Number(_) => Self::Number,
+            serde_json::Value::String(_) => Self::String,
+            serde_json::Value::Array(_) => Self::Array,
+            serde_json::Value::Object(_) => Self::Object,
+        }
+    }
+
+    /// Returns the kind of a well-formed text without white space around it, by its first character.
+    pub fn of_text(text: &str) -> Self {
+        match text.as_bytes().first() {
+            Some(b'n') => Self::Null,
+            Some(b't' | b'f') => Self::Bool,
+            Some(b'"') => Self::String,
+            Some(b'[') => Self::Array,
+            Some(b'{') => Self::Object,
+            _ => Self::Number,
+        }
+    }
+
+    /// Returns the word for the kind as it stands in a sentence: `null`, `a boolean`, `an object`.
+    pub fn with_article(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool => "a boolean",
+            Self::Number => "a number",
+            Self::String => "a string",
+            Self::Array => "an array",
+            Self::Object => "an object",
+        }
+    }
+}
+
 /// A text that is not JSON.
 #[derive(Debug, thiserror::Error)]
 #[error("not well-formed JSON: {0}")]
@@ -74,14 +112,7 @@ impl JsonText {
 
     /// Returns what the text holds at its top.
     pub fn kind(&self) -> JsonKind {
-        match self.get().as_bytes().first() {
-            Some(b'n') => JsonKind::Null,
-            Some(b't' | b'f') => JsonKind::Bool,
-            Some(b'"') => JsonKind::String,
-            Some(b'[') => JsonKind::Array,
-            Some(b'{') => JsonKind::Object,
-            _ => JsonKind::Number,
-        }
+        JsonKind::of_text(self.get())
     }
 }
 
@@ -119,6 +150,23 @@ mod tests {
     fn deep_nesting_needs_no_stack() {
         let text = "[".repeat(1_000_000) + &"]".repeat(1_000_000);
         assert_eq!(JsonText::parse(&text).unwrap().kind(), JsonKind::Array);
+    }
+
+    #[test]
+    fn a_value_and_its_text_are_of_one_kind() {
+        for (text, word) in [
+            ("null", "null"),
+            ("true", "a boolean"),
+            ("false", "a boolean"),
+            ("-1.5", "a number"),
+            ("\"x\"", "a string"),
+            ("[1]", "an array"),
+            ("{}", "an object"),
+        ] {
+            let json = JsonText::parse(text).unwrap();
+            assert_eq!(json.kind().with_article(), word);
+            assert_eq!(JsonKind::of(&json.to_value().unwrap()), json.kind());
+        }
     }
 
     #[test]

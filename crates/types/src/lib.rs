@@ -28,6 +28,7 @@ mod runtime;
 mod signature;
 mod step;
 mod task;
+mod text;
 mod token_usage;
 mod verdict;
 
@@ -50,5 +51,6 @@ pub use runtime::{
 pub use signature::{FunctionSignature, FunctionSignatureError};
 pub use step::{Gate, Proposal, Rejection, StepEnd, StepReport};
 pub use task::{Task, TaskId, TaskIdError};
+pub use text::keep_ends;
 pub use token_usage::TokenUsage;
 pub use verdict::Verdict;

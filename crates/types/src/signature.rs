@@ -1,6 +1,6 @@
 use serde_json::{Map, Value};
 
-use crate::FunctionName;
+use crate::{FunctionName, JsonKind};
 
 /// What the assistant is told of a function: its name, what it does, and its parameters as a JSON Schema object.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +37,7 @@ impl FunctionSignature {
     /// When the schema is not an object, is not of type `object`, or when `properties` or `required` are malformed.
     pub fn new(name: FunctionName, description: String, parameters: Value) -> Result<Self, FunctionSignatureError> {
         let Value::Object(mut parameters) = parameters else {
-            return Err(FunctionSignatureError::NotAnObject(kind_of(&parameters)));
+            return Err(FunctionSignatureError::NotAnObject(JsonKind::of(&parameters).with_article()));
         };
         if parameters.entry("type").or_insert_with(|| "object".into()) != "object" {
             return Err(FunctionSignatureError::NotOfTypeObject);
@@ -85,17 +85,6 @@ impl FunctionSignature {
             .into_iter()
             .flat_map(|properties| properties.keys())
             .map(move |name| (name.as_str(), is_required(name)))
-    }
-}
-
-fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
     }
 }
 

@@ -99,7 +99,8 @@ impl Json {
         }
         let kind = target.kind();
         if found.kind() != kind {
-            return Some(format!("expected {} at `{}`, found {}", word(kind), quoted(place), word(found.kind())));
+            let (expected, found) = (kind.with_article(), found.kind().with_article());
+            return Some(format!("expected {expected} at `{}`, found {found}", quoted(place)));
         }
         match kind {
             JsonKind::Null => None,
@@ -161,17 +162,6 @@ impl Json {
 
 fn other_value(place: &str) -> String {
     format!("the value at `{}` is not the expected one", quoted(place))
-}
-
-fn word(kind: JsonKind) -> &'static str {
-    match kind {
-        JsonKind::Null => "null",
-        JsonKind::Bool => "a boolean",
-        JsonKind::Number => "a number",
-        JsonKind::String => "a string",
-        JsonKind::Array => "an array",
-        JsonKind::Object => "an object",
-    }
 }
 
 #[cfg(test)]

@@ -204,25 +204,12 @@ fn optional<'a>(fields: &Fields<'a>, field: &str) -> Option<&'a RawValue> {
 }
 
 fn kind(raw: &RawValue) -> JsonKind {
-    match raw.get().as_bytes().first() {
-        Some(b'n') => JsonKind::Null,
-        Some(b't' | b'f') => JsonKind::Bool,
-        Some(b'"') => JsonKind::String,
-        Some(b'[') => JsonKind::Array,
-        Some(b'{') => JsonKind::Object,
-        _ => JsonKind::Number,
-    }
+    JsonKind::of_text(raw.get())
 }
 
+/// The word for a kind; what this gate asks for are lists.
 fn kind_name(kind: JsonKind) -> &'static str {
-    match kind {
-        JsonKind::Null => "null",
-        JsonKind::Bool => "a boolean",
-        JsonKind::Number => "a number",
-        JsonKind::String => "a string",
-        JsonKind::Array => "a list",
-        JsonKind::Object => "an object",
-    }
+    if kind == JsonKind::Array { "a list" } else { kind.with_article() }
 }
 
 /// What the model wrote, short and printable.

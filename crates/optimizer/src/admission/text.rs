@@ -1,4 +1,4 @@
-use greensand_types::CallOutcome;
+use greensand_types::{CallOutcome, keep_ends};
 
 /// How much of a diagnostic goes back to the model, in characters.
 pub(crate) const MAX_DIAGNOSTIC: usize = 2000;
@@ -6,17 +6,10 @@ pub(crate) const MAX_DIAGNOSTIC: usize = 2000;
 /// How much of a value goes back to the model, in characters.
 pub(crate) const MAX_VALUE: usize = 600;
 
-/// Cuts the middle out of a text that has more characters than `limit`, and says how many are left out.
+/// Cuts a text that has more characters than `limit` behind its first two thirds, and says how many are left out.
 pub(crate) fn cut_middle(text: &str, limit: usize) -> String {
-    let count = text.chars().count();
-    if count <= limit {
-        return text.to_owned();
-    }
     let tail = limit / 3;
-    let head = limit - tail;
-    let start: String = text.chars().take(head).collect();
-    let end: String = text.chars().skip(count - tail).collect();
-    format!("{start} [.. {} characters left out ..] {end}", count - limit)
+    keep_ends(text, limit - tail, tail)
 }
 
 /// Says how a call failed: class, message, trace, and what it had printed.

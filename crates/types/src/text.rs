@@ -1,0 +1,24 @@
+/// Keeps the first `head` and the last `tail` characters of a text that has more, and says between them how many are left
+/// out.
+pub fn keep_ends(text: &str, head: usize, tail: usize) -> String {
+    let length = text.chars().count();
+    let Some(left_out) = length.checked_sub(head.saturating_add(tail)).filter(|left_out| *left_out > 0) else {
+        return text.to_owned();
+    };
+    let place = |character: usize| text.char_indices().nth(character).map_or(text.len(), |(at, _)| at);
+    format!("{} [.. {left_out} characters left out ..] {}", &text[..place(head)], &text[place(length - tail)..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_keeps_both_ends_and_says_how_much_is_missing() {
+        assert_eq!(keep_ends("héllo", 2, 3), "héllo");
+        assert_eq!(keep_ends("héllo", usize::MAX, 1), "héllo");
+        assert_eq!(keep_ends("héllö", 2, 1), "hé [.. 2 characters left out ..] ö");
+        assert_eq!(keep_ends("héllö", 0, 0), " [.. 5 characters left out ..] ");
+        assert_eq!(keep_ends("", 0, 0), "");
+    }
+}
