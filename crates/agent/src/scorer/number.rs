@@ -62,13 +62,13 @@ fn open(options: &Options<'_>) -> Result<Arc<dyn Scorer>, OptionsError> {
 
 impl Scorer for Number {
     fn score(&self, task: &Task, answer: &str) -> Verdict {
-        let Some(target) = quantities(beginning(&task.target)).into_iter().next() else {
+        let Some(target) = first_quantity(&task.target) else {
             return Verdict::unsatisfied(None, "the target of this task holds no number");
         };
         let found = final_answer(answer);
         let number = match found.place {
-            Place::Box | Place::Marker => quantities(beginning(found.text)).into_iter().next(),
-            Place::LastLine => quantities(end(found.text)).pop(),
+            Place::Box | Place::Marker => first_quantity(found.text),
+            Place::LastLine => last_quantity(found.text),
         };
         let Some(number) = number else {
             let feedback = format!("there is no number in the final answer `{}`", quoted(found.text));
@@ -84,7 +84,7 @@ impl Scorer for Number {
     }
 
     fn check_target(&self, target: &str) -> Result<(), TargetError> {
-        match quantities(beginning(target)).len() {
+        match numbers(&plain(beginning(target))).filter_map(|captures| read(&captures)).take(2).count() {
             1 => Ok(()),
             0 => Err(TargetError("it holds no number".to_owned())),
             _ => Err(TargetError("it holds more than one number".to_owned())),
@@ -155,15 +155,24 @@ fn end(text: &str) -> &str {
     &text[text.ceil_char_boundary(text.len().saturating_sub(MAX_SEARCHED))..]
 }
 
-/// Returns the numbers of a text in their order.
-fn quantities(text: &str) -> Vec<Quantity> {
-    let text = plain(text);
-    let stands_alone = |captures: &Captures<'_>| {
+fn first_quantity(text: &str) -> Option<Quantity> {
+    numbers(&plain(beginning(text))).find_map(|captures| read(&captures))
+}
+
+fn last_quantity(text: &str) -> Option<Quantity> {
+    let text = plain(end(text));
+    let numbers: Vec<Captures<'_>> = numbers(&text).collect();
+    numbers.iter().rev().find_map(read)
+}
+
+/// Finds what is written like a number in a plain text. Reading one may cost more than its text is long: only those
+/// that count are read.
+fn numbers(text: &str) -> impl Iterator<Item = Captures<'_>> {
+    QUANTITY.captures_iter(text).filter(move |captures| {
         let whole = captures.get_match();
         let start = whole.end() - whole.as_str().trim_start().len();
         !text[..start].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '^' | '.'))
-    };
-    QUANTITY.captures_iter(&text).filter(stands_alone).filter_map(|captures| read(&captures)).collect()
+    })
 }
 
 fn read(captures: &Captures<'_>) -> Option<Quantity> {

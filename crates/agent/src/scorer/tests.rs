@@ -209,11 +209,16 @@ fn huge_and_deep_texts_are_read_in_a_moment() {
         "\\sqrt{9999999967}",
         "a,",
         "x<",
+        "1e-20000 ",
+        "1e-1000,",
+        "2.5x10^{-999} ",
+        "+1e-999",
     ];
     for entry in SCORERS {
         let scorer = open_scorer(entry.name, &Map::new()).unwrap();
         for unit in texts {
-            for text in [repeated(unit), unit.repeat(60), unit.repeat(900)] {
+            let marked = format!("the answer is {}", unit.repeat(400));
+            for text in [repeated(unit), unit.repeat(60), unit.repeat(900), marked] {
                 let start = Instant::now();
                 let _ = scorer.score(&task("", TARGET), &text);
                 let _ = scorer.score(&task("", &text), &format!("\\boxed{{{text}}} {text}"));
