@@ -252,7 +252,8 @@ fn other_faults_are_final() {
     for (fault, kind, says) in [
         (Scenario::error(400, "bad schema"), ModelErrorKind::Refused { status: 400 }, ": bad schema"),
         (Scenario::error(401, "no key"), ModelErrorKind::Authentication, "`OPENAI_API_KEY`"),
-        (Scenario::error(403, "not you"), ModelErrorKind::Authentication, ": not you"),
+        (Scenario::error(403, "no permission"), ModelErrorKind::Authentication, ": no permission"),
+        (Scenario::error(403, "flagged"), ModelErrorKind::Refused { status: 403 }, ": flagged"),
         (Scenario::error(404, "model `test-model` not found"), ModelErrorKind::UnknownModel, "no model `test-model`"),
         (Scenario::status(404, "not here"), ModelErrorKind::Refused { status: 404 }, "`base_url`"),
         (

@@ -197,19 +197,21 @@ fn refusal(
         | ModelErrorKind::Unreachable
         | ModelErrorKind::TimedOut
         | ModelErrorKind::BadReply
-        | ModelErrorKind::Exhausted => ("answered with an error".to_owned(), hint_for(status, location)),
+        | ModelErrorKind::Exhausted => ("answered with an error".to_owned(), hint_for(status, location, checked)),
     };
     let error = ModelError::new(kind, format!("`{endpoint}` {what} (status {status}){tries}{quote}"));
     if hint.is_empty() { error } else { error.with_hint(hint) }
 }
 
-fn hint_for(status: u16, location: Option<&str>) -> String {
+fn hint_for(status: u16, location: Option<&str>, checked: &CheckedSettings) -> String {
     match (status, location) {
         (300..400, Some(location)) => {
-            format!(
-                "redirects are not followed; if `{}` is to be trusted, set `base_url` to it",
-                quotable(location, 200)
-            )
+            let location = harmless(location.to_owned(), checked);
+            format!("redirects are not followed; if `{location}` is to be trusted, set `base_url` to it")
+        }
+        (403, _) => {
+            let variable = &checked.settings.api_key_env;
+            format!("the endpoint may refuse this request only; if it refuses every one, check the key in `{variable}`")
         }
         (404 | 405, _) => "check `base_url`; it often ends in `/v1`".to_owned(),
         (413, _) => "the conversation is larger than the endpoint takes".to_owned(),
@@ -223,7 +225,8 @@ fn kind_of_refusal(status: u16, body: &str) -> ModelErrorKind {
     let (code, message) = code_and_message(body);
     let message = message.to_lowercase();
     match status {
-        401 | 403 => ModelErrorKind::Authentication,
+        401 => ModelErrorKind::Authentication,
+        403 if speaks_of_access(&code) || speaks_of_access(&message) => ModelErrorKind::Authentication,
         402 => ModelErrorKind::QuotaSpent,
         429 if code == "insufficient_quota" => ModelErrorKind::QuotaSpent,
         429 => ModelErrorKind::RateLimited,
@@ -234,13 +237,23 @@ fn kind_of_refusal(status: u16, body: &str) -> ModelErrorKind {
     }
 }
 
+/// Says whether a text is about who may ask, not about what was asked: some gateways answer 403 to a flagged text too.
+fn speaks_of_access(text: &str) -> bool {
+    const WORDS: [&str; 4] = ["auth", "key", "keys", "apikey"];
+    const STEMS: [&str; 6] = ["authenti", "authori", "unauthenti", "unauthori", "permission", "credential"];
+    text.to_lowercase()
+        .split(|c: char| !c.is_alphanumeric())
+        .any(|word| WORDS.contains(&word) || STEMS.iter().any(|stem| word.starts_with(stem)))
+}
+
 /// Finds code and message in the shapes that servers give their errors; a body of no such shape is its own message.
 fn code_and_message(body: &str) -> (String, String) {
     let Ok(value) = serde_json::from_str::<Value>(body) else { return (String::new(), body.to_owned()) };
     let error = value.get("error").unwrap_or(&value);
     let text = |field| error.get(field).and_then(Value::as_str).map(str::to_owned);
     let message = text("message").or_else(|| text("detail")).or_else(|| error.as_str().map(str::to_owned));
-    (text("code").or_else(|| text("type")).unwrap_or_default(), message.unwrap_or_else(|| body.to_owned()))
+    let code = text("code").or_else(|| text("type")).or_else(|| text("status"));
+    (code.unwrap_or_default(), message.unwrap_or_else(|| body.to_owned()))
 }
 
 /// Quotes what an endpoint said, if it said anything.
@@ -312,7 +325,7 @@ mod tests {
         check(400, "", ModelErrorKind::Refused { status: 400 }, false);
         check(401, "", ModelErrorKind::Authentication, false);
         check(402, "", ModelErrorKind::QuotaSpent, false);
-        check(403, "", ModelErrorKind::Authentication, false);
+        check(403, "", ModelErrorKind::Refused { status: 403 }, false);
         check(404, "page not found", ModelErrorKind::Refused { status: 404 }, false);
         check(408, "", ModelErrorKind::Refused { status: 408 }, true);
         check(429, "", ModelErrorKind::RateLimited, true);
@@ -336,6 +349,30 @@ mod tests {
         }
         check(400, r#"{"error":{"message":"invalid model ID"}}"#, ModelErrorKind::UnknownModel, false);
         check(404, r#"{"detail":"Not Found"}"#, ModelErrorKind::Refused { status: 404 }, false);
+    }
+
+    #[test]
+    fn status_403_is_about_the_key_only_if_it_says_so() {
+        for body in [
+            r#"{"error":{"message":"no","code":"invalid_api_key"}}"#,
+            r#"{"error":{"message":"Key not allowed"}}"#,
+            r#"{"error":{"message":"You are not authorized to use this model"}}"#,
+            r#"{"error":{"message":"no","type":"authentication_error"}}"#,
+            r#"{"error":{"code":403,"message":"no","status":"PERMISSION_DENIED"}}"#,
+            "missing credentials",
+        ] {
+            check(403, body, ModelErrorKind::Authentication, false);
+        }
+        for body in [
+            r#"{"error":{"code":403,"message":"The model requires moderation and your input was flagged"}}"#,
+            r#"{"error":{"message":"Blocked keyword of an author: monkey"}}"#,
+            "<html><h1>403 Forbidden</h1></html>",
+        ] {
+            check(403, body, ModelErrorKind::Refused { status: 403 }, false);
+        }
+        let error = refused(403, "flagged").into_error(1, &checked(Some("sk-1")));
+        assert!(!error.concerns_every_request(), "one flagged text says nothing of the next");
+        assert!(error.hint().unwrap().contains("`OPENAI_API_KEY`"), "{:?}", error.hint());
     }
 
     #[test]
@@ -365,5 +402,9 @@ mod tests {
         let location = Some("http://elsewhere/v1".to_owned());
         let fault = Fault::Refused { status: 307, asked_for: None, location, body: String::new() };
         assert!(fault.into_error(1, &checked(None)).hint().unwrap().contains("`http://elsewhere/v1`"));
+        let location = Some("http://elsewhere/v1?key=sk-1".to_owned());
+        let fault = Fault::Refused { status: 307, asked_for: None, location, body: String::new() };
+        let error = fault.into_error(1, &checked(Some("sk-1")));
+        assert!(error.hint().unwrap().contains("`http://elsewhere/v1?key=[key]`"), "{:?}", error.hint());
     }
 }
