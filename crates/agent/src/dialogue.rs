@@ -26,7 +26,7 @@ use crate::tool_answer::{outcome_text, refusal_text};
 use crate::toolbox::{Toolbox, code_tool_name};
 use crate::{AgentSettings, prompt};
 
-/// The most calls, or fenced blocks, of one reply that are run; the others are refused.
+/// The most calls, or fenced blocks, of one reply that are taken; the others are dropped, and the model is told so once.
 pub const MAX_CALLS_PER_REPLY: usize = 32;
 
 /// What is to be done next.
@@ -69,6 +69,8 @@ pub struct Dialogue {
 #[derive(Debug)]
 struct Batch {
     waiting: VecDeque<(FunctionCall, Result<Invocation, String>)>,
+    /// How many more there were.
+    dropped: usize,
     answers: Answers,
 }
 
@@ -177,13 +179,18 @@ impl Dialogue {
     }
 
     fn answer(&mut self, batch: &mut Batch, call: FunctionCall, answer: CallAnswer) {
-        let (content, is_ok) = match &answer {
+        let (mut content, is_ok) = match &answer {
             CallAnswer::Refused(reason) => (refusal_text(reason), false),
             CallAnswer::Ran(outcome) => {
                 (outcome_text(outcome, &self.settings.answer_bounds), outcome.status() == CallStatus::Ok)
             }
         };
         self.failed_calls += u32::from(!is_ok);
+        if batch.dropped > 0 && batch.waiting.is_empty() {
+            let dropped = batch.dropped;
+            content
+                .push_str(&format!("\n({dropped} more were dropped: a reply may have at most {MAX_CALLS_PER_REPLY})"));
+        }
         match &mut batch.answers {
             Answers::ToolMessages => self.say(Message::Tool { call: call.id.clone(), content }),
             Answers::UserMessage { total: 1, texts } => texts.push(format!("Your code block was run.\n{content}")),
@@ -195,19 +202,16 @@ impl Dialogue {
     }
 
     /// Plans the calls of a reply.
-    fn plan_calls(&self, calls: &[FunctionCall]) -> Batch {
+    fn plan_calls(&self, calls: &[FunctionCall], dropped: usize) -> Batch {
         let first = self.conversation.calls().len();
         let plan = |(place, call): (usize, &FunctionCall)| {
             let plan = match &self.withdrawn {
                 Some(reason) => Err(format!("functions cannot be called any more: {reason}")),
-                None if place >= MAX_CALLS_PER_REPLY => {
-                    Err(format!("at most {MAX_CALLS_PER_REPLY} calls of one reply are run"))
-                }
                 None => self.toolbox.plan(call, &self.conversation.task().id, first + place),
             };
             (call.clone(), plan)
         };
-        Batch { waiting: calls.iter().enumerate().map(plan).collect(), answers: Answers::ToolMessages }
+        Batch { waiting: calls.iter().enumerate().map(plan).collect(), dropped, answers: Answers::ToolMessages }
     }
 
     /// Plans the fenced blocks of a reply, if there are any to run.
@@ -217,10 +221,10 @@ impl Dialogue {
         }
         let settings = self.settings.fenced_blocks.clone()?;
         let blocks = fenced_blocks(text).into_iter();
-        let blocks = blocks.filter(|block| settings.runs(&block.info) && !block.code.trim().is_empty());
+        let mut blocks = blocks.filter(|block| settings.runs(&block.info) && !block.code.trim().is_empty());
         let first = self.conversation.calls().len();
         let mut waiting = VecDeque::new();
-        for (place, block) in blocks.take(MAX_CALLS_PER_REPLY).enumerate() {
+        for (place, block) in blocks.by_ref().take(MAX_CALLS_PER_REPLY).enumerate() {
             let call = FunctionCall {
                 id: self.usable_id("block"),
                 name: code_tool_name(&settings.language),
@@ -231,7 +235,8 @@ impl Dialogue {
             waiting.push_back((call, Ok(invocation)));
         }
         let total = waiting.len();
-        (total > 0).then_some(Batch { waiting, answers: Answers::UserMessage { total, texts: Vec::new() } })
+        let dropped = blocks.count();
+        (total > 0).then_some(Batch { waiting, dropped, answers: Answers::UserMessage { total, texts: Vec::new() } })
     }
 
     /// Gives each call an id that is new in this conversation and that every endpoint takes back.
@@ -281,22 +286,24 @@ impl Question {
     }
 
     /// Takes the reply and returns what is to be done next.
-    pub fn replied(self, reply: ChatReply) -> Step {
+    pub fn replied(self, mut reply: ChatReply) -> Step {
         let mut dialogue = *self.0;
+        let dropped = reply.calls.len().saturating_sub(MAX_CALLS_PER_REPLY);
+        reply.calls.truncate(MAX_CALLS_PER_REPLY);
         dialogue.turns += 1;
         dialogue.conversation.add_usage(reply.usage);
         let calls = dialogue.usable_calls(reply.calls);
         dialogue.say(Message::Assistant { text: reply.text.clone(), calls: calls.clone() });
         if !calls.is_empty() {
-            return dialogue.take_calls(&calls, reply.text);
+            return dialogue.take_calls(&calls, dropped, reply.text);
         }
         dialogue.take_text(reply.text, &reply.finish)
     }
 }
 
 impl Dialogue {
-    fn take_calls(mut self, calls: &[FunctionCall], text: String) -> Step {
-        let mut batch = self.plan_calls(calls);
+    fn take_calls(mut self, calls: &[FunctionCall], dropped: usize, text: String) -> Step {
+        let mut batch = self.plan_calls(calls, dropped);
         if self.withdrawn.is_none() {
             return self.go_on(batch);
         }

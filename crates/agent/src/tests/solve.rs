@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use futures::executor::block_on;
 use greensand_llm::ChatReply;
-use greensand_types::{CallAnswer, CallOutcome, Entry, Limits, Message, Registration};
+use greensand_types::{CallAnswer, CallOutcome, ConversationRecord, Entry, Limits, Message, Registration};
 use serde_json::Map;
 
 use super::support::{Model, Runtime, calls, raised, registration, returned, says, task, was_cut};
@@ -356,15 +356,33 @@ fn faults_that_are_not_the_models_are_errors_that_name_the_task() {
 }
 
 #[test]
-fn no_more_than_a_bound_of_calls_of_one_reply_are_run() {
+fn no_more_than_a_bound_of_calls_of_one_reply_are_kept_and_the_model_is_told_once() {
     let set = registration(&[("now", &[])]);
     let asked: Vec<(&str, &str, &str)> = vec![("", "now", ""); MAX_CALLS_PER_REPLY + 2];
-    let settings = AgentSettings { max_failed_calls: 5, ..settings() };
-    let solved = run(settings, &set, vec![calls(&asked), says("42")], vec![returned("1"); MAX_CALLS_PER_REPLY]);
-    assert_eq!(solved.result.unwrap().calls.len(), MAX_CALLS_PER_REPLY + 2);
+    let note = "(2 more were dropped: a reply may have at most 32)";
+    let told = |record: &ConversationRecord| {
+        let texts = record.messages.iter().map(|message| match message {
+            Message::System { text } | Message::User { text } | Message::Assistant { text, .. } => text,
+            Message::Tool { content, .. } => content,
+        });
+        texts.map(|text| text.matches(note).count()).sum::<usize>()
+    };
+    let solved = run(settings(), &set, vec![calls(&asked), says("42")], vec![returned("1"); MAX_CALLS_PER_REPLY]);
+    let record = solved.result.unwrap();
+    assert_eq!((record.calls.len(), told(&record)), (MAX_CALLS_PER_REPLY, 1));
+    let Message::Assistant { calls: kept, .. } = &record.messages[record.messages.len() - 2 - MAX_CALLS_PER_REPLY]
+    else {
+        panic!("{:?}", record.messages)
+    };
+    assert_eq!(kept.len(), MAX_CALLS_PER_REPLY);
+    assert!(record.verdict.is_satisfied, "what was dropped is no failure");
     let blocks = "```python\n1\n```\n".repeat(MAX_CALLS_PER_REPLY + 2);
     let solved = run(with_blocks(), &set, vec![says(&blocks), says("42")], vec![returned("1"); MAX_CALLS_PER_REPLY]);
-    assert_eq!(solved.result.unwrap().calls.len(), MAX_CALLS_PER_REPLY);
+    let record = solved.result.unwrap();
+    assert_eq!((record.calls.len(), told(&record)), (MAX_CALLS_PER_REPLY, 1));
+    let settings = AgentSettings { max_turns: 1, ..settings() };
+    let record = run(settings, &set, vec![calls(&asked)], vec![]).result.unwrap();
+    assert_eq!((record.calls.len(), told(&record)), (MAX_CALLS_PER_REPLY, 1), "also where nothing is run");
 }
 
 #[test]
