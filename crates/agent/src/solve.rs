@@ -25,7 +25,12 @@ pub struct SolveInputs<'a> {
     pub epoch: u32,
 }
 
-/// A task that could not be worked on to its end. It says nothing of the functions: the task has no score.
+/// A task that could not be worked on to its end: it has no score, which is missing data and not a zero.
+///
+/// A conversation that has grown past the context of the model is one of these, as the endpoint refuses it. The set may
+/// be its cause: what one call shows is bounded ([`AnswerBounds`](crate::AnswerBounds)), but not the sum of many calls.
+/// Sets are compared on the tasks that both have a score for, so this may flatter such a set, by a share of the tasks of
+/// `max_missing` at most: a run ends when more of them lack a score.
 #[derive(Debug, thiserror::Error)]
 pub enum SolveError {
     /// The model gave no reply.
