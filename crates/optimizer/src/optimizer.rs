@@ -4,6 +4,7 @@
 //! [`Optimizer::step`] judges that set by them, accepts it or rolls it back, and proposes the next one. Whoever wants
 //! evaluation, journal and resume ready-made uses `greensand-app` instead.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use greensand_llm::ModelBackend;
@@ -27,7 +28,7 @@ pub struct OptimizerSettings {
 }
 
 /// A conversation that cannot be recorded.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum RecordError {
     /// Nobody said whether it solved its task.
     #[error(
@@ -48,6 +49,14 @@ pub enum RecordError {
     /// The initial set was measured on other tasks.
     #[error("task `{0}` is not among those that the initial set was measured on")]
     UnknownTask(TaskId),
+    /// Its score is not one that can be compared.
+    #[error("the score of the conversation about task `{task}` is `{score}`; a score is a number from 0 to 1")]
+    NotAScore {
+        /// The task.
+        task: TaskId,
+        /// What stands there.
+        score: f64,
+    },
 }
 
 /// A step that gives no registration. What was recorded is kept: the step can be made again.
@@ -171,6 +180,34 @@ impl State {
             last_report: None,
         }
     }
+
+    /// Judges the registered set if it waits for that; a fault leaves everything as it was.
+    fn judge(&mut self) -> Result<(), OptimizerError> {
+        let Next::Evaluate { set, .. } = self.training.next() else {
+            return Ok(());
+        };
+        if self.recorded.is_empty() {
+            return Err(OptimizerError::NoRecords { set: set.id().short() });
+        }
+        let tasks = if self.tasks.is_empty() { tasks_of(&self.recorded) } else { self.tasks.clone() };
+        let scores = tasks.iter().map(|task| mean_score(&self.recorded, task)).collect();
+        let decision = self.training.measured(Measurement { set: set.id(), scores })?;
+        self.tasks = tasks;
+        let recorded = std::mem::take(&mut self.recorded);
+        match decision {
+            Decision::Baseline { .. } | Decision::Accepted { .. } => self.best_records = recorded,
+            // The best set's records stay; those of a set that is not registered any more end with it.
+            Decision::RolledBack { .. } | Decision::Unchanged | Decision::NotCompared { .. } => {}
+        }
+        self.last_decision = Some(decision);
+        Ok(())
+    }
+}
+
+/// The tasks of conversations, each once, in the order in which they were recorded.
+fn tasks_of(records: &[ConversationRecord]) -> Vec<TaskId> {
+    let mut seen = HashSet::new();
+    records.iter().map(|record| &record.task.id).filter(|task| seen.insert(*task)).cloned().collect()
 }
 
 impl Optimizer {
@@ -213,7 +250,7 @@ impl Optimizer {
     /// Records a conversation that has its verdict, such as one of `greensand-agent`.
     ///
     /// # Errors
-    /// When the conversation belongs to another set or task.
+    /// When the conversation belongs to another set or task, or its score is not a number from 0 to 1.
     pub fn record(&mut self, record: ConversationRecord) -> Result<(), RecordError> {
         let registered = self.registration().set_id();
         if record.set != registered {
@@ -222,6 +259,10 @@ impl Optimizer {
                 found: record.set.short(),
                 expected: registered.short(),
             });
+        }
+        let score = record.verdict.score;
+        if !(0.0..=1.0).contains(&score) {
+            return Err(RecordError::NotAScore { task: record.task.id.clone(), score });
         }
         let state = &mut self.state;
         if !state.tasks.is_empty() && !state.tasks.contains(&record.task.id) {
@@ -238,7 +279,7 @@ impl Optimizer {
     /// # Errors
     /// When nothing was recorded under a set that waits for its measurement, or the step fails. The records are kept.
     pub async fn step(&mut self) -> Result<Registration, OptimizerError> {
-        self.judge()?;
+        self.state.judge()?;
         if let Next::Propose { epoch } = self.state.training.next() {
             self.keep_recorded_as_best();
             let training = &self.state.training;
@@ -299,33 +340,6 @@ impl Optimizer {
         self.state.last_report.as_ref()
     }
 
-    fn judge(&mut self) -> Result<(), OptimizerError> {
-        let Next::Evaluate { set, .. } = self.state.training.next() else {
-            return Ok(());
-        };
-        if self.state.recorded.is_empty() {
-            return Err(OptimizerError::NoRecords { set: set.id().short() });
-        }
-        let state = &mut self.state;
-        if state.tasks.is_empty() {
-            for record in &state.recorded {
-                if !state.tasks.contains(&record.task.id) {
-                    state.tasks.push(record.task.id.clone());
-                }
-            }
-        }
-        let scores = state.tasks.iter().map(|task| mean_score(&state.recorded, task)).collect();
-        let decision = state.training.measured(Measurement { set: set.id(), scores })?;
-        let recorded = std::mem::take(&mut state.recorded);
-        match decision {
-            Decision::Baseline { .. } | Decision::Accepted { .. } => state.best_records = recorded,
-            // The best set's records stay; those of a set that is not registered any more end with it.
-            Decision::RolledBack { .. } | Decision::Unchanged | Decision::NotCompared { .. } => {}
-        }
-        state.last_decision = Some(decision);
-        Ok(())
-    }
-
     /// After a step that changed nothing the best set is used again: newer conversations take the place of older ones.
     /// Its scores stay: measuring until one is lucky is no improvement.
     fn keep_recorded_as_best(&mut self) {
@@ -352,4 +366,37 @@ fn last_words(history: &Conversation) -> String {
         Message::System { .. } | Message::User { .. } | Message::Tool { .. } => None,
     });
     said.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use greensand_types::Task;
+
+    use super::*;
+    use crate::step::StepSettings;
+
+    fn record(id: &str, set: &FunctionSet, score: f64) -> ConversationRecord {
+        let task = Task {
+            id: id.parse().unwrap(),
+            question: String::new(),
+            target: String::new(),
+            metadata: serde_json::Map::new(),
+        };
+        let verdict = Verdict { score, ..Verdict::unsatisfied(None, "") };
+        Conversation::open(Arc::new(task), set.id()).close(verdict)
+    }
+
+    #[test]
+    fn a_measurement_that_is_refused_fixes_no_tasks() {
+        let step = StepSettings::new("python".parse().unwrap());
+        let initial = Arc::new(FunctionSet::empty());
+        let mut state = State::new(&OptimizerSettings { training: TrainingSettings::default(), step }, &initial);
+        // Nothing that was recorded is like this; the state holds all the same.
+        state.recorded = vec![record("odd", &initial, f64::NAN)];
+        assert!(matches!(state.judge(), Err(OptimizerError::Training(TrainingError::NotAScore { .. }))));
+        assert!(state.tasks.is_empty() && state.recorded.len() == 1);
+        state.recorded = vec![record("b", &initial, 1.0), record("a", &initial, 0.0), record("b", &initial, 0.0)];
+        state.judge().unwrap();
+        assert_eq!(state.tasks, ["b".parse().unwrap(), "a".parse().unwrap()]);
+    }
 }

@@ -100,6 +100,19 @@ fn a_conversation_under_another_set_or_about_another_task_is_refused() {
 }
 
 #[test]
+fn what_is_no_score_is_refused_and_does_no_harm() {
+    let mut optimizer = optimizer(add("double", 2));
+    for score in [f64::NAN, f64::INFINITY, -0.5, 1e308] {
+        let mut record = support::record("odd", optimizer.registration().set(), false);
+        record.verdict.score = score;
+        assert!(matches!(optimizer.record(record), Err(RecordError::NotAScore { .. })), "{score}");
+    }
+    evaluate(&mut optimizer, &[true, false]);
+    assert_eq!(names(&block_on(optimizer.step()).unwrap()), ["double"]);
+    assert_eq!(optimizer.last_decision(), Some(&Decision::Baseline { score: 0.5 }));
+}
+
+#[test]
 fn several_conversations_about_one_task_count_as_their_mean() {
     let mut optimizer = optimizer(add("double", 2));
     evaluate(&mut optimizer, &[true, false]);
