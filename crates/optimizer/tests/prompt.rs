@@ -134,6 +134,26 @@ fn many_failures_and_long_sources_do_not_break_the_budget() {
 }
 
 #[test]
+fn long_descriptions_and_schemas_do_not_break_the_budget() {
+    let long = |factor: i64| {
+        let mut definition = times(&format!("times_{factor}"), factor);
+        definition["description"] = json!(format!("{factor} times a. {}", "d".repeat(3900)));
+        definition["parameters"]["properties"]["a"]["description"] = json!("p".repeat(15_000));
+        definition
+    };
+    let best = set(&(2..22).map(long).collect::<Vec<_>>());
+    let worse = set(&[long(30)]);
+    let failures = [failed(&worse, 1, 0.25)];
+    let prompt = prompt(&asked(&best, &[record("t1", &best, false)], &failures, &settings()));
+    assert!(prompt.chars().count() <= 24_000 * 4 + 400, "{} characters", prompt.chars().count());
+    for factor in 2..22 {
+        assert!(prompt.contains(&format!("{factor} times a. ddd")), "every function is described");
+        assert!(prompt.contains(&format!("def times_{factor}(a): a * {factor}")), "a short source stays whole");
+    }
+    assert!(prompt.contains("characters left out ..] ddd") && prompt.contains("## Task `t1`: NOT SOLVED"));
+}
+
+#[test]
 fn evidence_counts_calls_by_how_they_ended_and_tasks_once() {
     let (best, mut records, _) = story();
     let again = records[1].calls[0].clone();

@@ -7,8 +7,38 @@ use crate::admission::cut_middle;
 use crate::evidence::{Evidence, gather_evidence};
 use crate::step::StepInput;
 
-/// A source is never cut below this, whatever the budget: less of it says nothing.
-const LEAST_SOURCE: usize = 400;
+/// What of one function is shown, in characters each.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    description: usize,
+    parameters: usize,
+    source: usize,
+}
+
+impl Room {
+    /// All of it.
+    const WHOLE: Self = Self { description: usize::MAX, parameters: usize::MAX, source: usize::MAX };
+    /// Nothing is cut below this, whatever the budget: less says nothing.
+    const LEAST: Self = Self { description: 200, parameters: 300, source: 400 };
+
+    /// The whole of every function if that fits; otherwise description and parameters keep to a part of an equal share,
+    /// and the sources share what is left.
+    fn for_all(set: &FunctionSet, budget: usize) -> Self {
+        let needed = |room: Self| set.iter().map(|function| characters(&function_text(function, room))).sum::<usize>();
+        if needed(Self::WHOLE) <= budget {
+            return Self::WHOLE;
+        }
+        let share = budget / set.len().max(1);
+        let least = Self::LEAST;
+        let room = Self {
+            description: (share / 8).max(least.description),
+            parameters: (share / 4).max(least.parameters),
+            source: 0,
+        };
+        let left = budget.saturating_sub(needed(room));
+        Self { source: (left / set.len().max(1)).max(least.source), ..room }
+    }
+}
 
 /// Writes the score, the current functions, and what is known of each.
 pub(super) fn write(input: &StepInput<'_>, budget: usize) -> String {
@@ -24,10 +54,7 @@ pub(super) fn write(input: &StepInput<'_>, budget: usize) -> String {
     if set.is_empty() {
         text.push_str("It has none yet.\n\n");
     }
-    let sources: usize = set.iter().map(|function| characters(&function.draft().source)).sum();
-    let rest: usize = set.iter().map(|function| characters(&function_text(function, 0))).sum();
-    let is_cut = sources + rest > budget;
-    let room = if is_cut { (budget.saturating_sub(rest) / set.len().max(1)).max(LEAST_SOURCE) } else { usize::MAX };
+    let room = Room::for_all(set, budget);
     for function in set.iter() {
         text.push_str(&function_text(function, room));
     }
@@ -36,17 +63,18 @@ pub(super) fn write(input: &StepInput<'_>, budget: usize) -> String {
     text
 }
 
-fn function_text(function: &ValidatedFunction, room: usize) -> String {
+fn function_text(function: &ValidatedFunction, room: Room) -> String {
     let draft = function.draft();
-    let parameters = Value::Object(draft.signature.parameters().clone());
+    let parameters = Value::Object(draft.signature.parameters().clone()).to_string();
+    let parameters = cut_middle(&parameters, room.parameters);
     let packages =
         if draft.packages.is_empty() { String::new() } else { format!(", packages {}", draft.packages.join(", ")) };
     format!(
         "## `{}`\n\n{}\n\nParameters: `{parameters}` ({}{packages})\n\n{}\n",
         function.name(),
-        draft.signature.description().trim(),
+        cut_middle(draft.signature.description().trim(), room.description),
         draft.language,
-        fenced(draft.language.as_str(), &cut_middle(&draft.source, room)),
+        fenced(draft.language.as_str(), &cut_middle(&draft.source, room.source)),
     )
 }
 

@@ -9,6 +9,9 @@ use crate::training::FailedSet;
 /// So much of a source that failed is shown, in characters: enough not to propose it again.
 const SOURCE: usize = 1200;
 
+/// So much of its description.
+const DESCRIPTION: usize = 300;
+
 /// Writes what was rolled back, in ascending order of score, as differences from the current set.
 pub(super) fn write(input: &StepInput<'_>, budget: usize) -> String {
     if input.failures.is_empty() {
@@ -54,7 +57,7 @@ fn failure_text(failure: &FailedSet, best: &FunctionSet) -> String {
         text.push_str(&format!(
             "- {verb} `{}`: {}\n\n{source}\n",
             function.name(),
-            draft.signature.description().trim()
+            cut_middle(draft.signature.description().trim(), DESCRIPTION)
         ));
     }
     for function in best.iter().filter(|function| failure.set.get(function.name().as_str()).is_none()) {

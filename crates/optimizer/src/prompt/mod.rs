@@ -1,9 +1,12 @@
 //! What the optimizer model reads: instructions, the current set, evidence, what failed before, and the conversations.
 //!
 //! The same input gives the same text, byte for byte: times and orders of completion are not in it. The text keeps to a
-//! budget. The set comes whole where it can; of the earlier failures the best-scored come first; of the conversations
-//! the unsolved ones come first, then a sample of the solved ones spread over the task order. Long values are cut in
-//! their middle, and whatever is left out is said.
+//! budget. The set comes whole where it fits into half of it; of the earlier failures the best-scored come first; of the
+//! conversations the unsolved ones come first, then a sample of the solved ones spread over the task order. Long values
+//! are cut in their middle, and whatever is left out is said.
+//!
+//! What is never left out can take more than the budget: every function of the set, with up to about 1000 characters of
+//! it and a line of evidence, and the best-scored failure.
 //!
 //! Wording stands in `prompts/*.md`, which are reviewed like code.
 
