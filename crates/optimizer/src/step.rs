@@ -24,7 +24,7 @@ use crate::prompt::{self, Prompt};
 use crate::reading::{Reading, read_reply, says_terminate};
 use crate::training::FailedSet;
 
-/// More actions than this in one reply are not looked at.
+/// More actions than this of one reply are dropped: they are neither looked at nor sent back.
 const MAX_CALLS_PER_REPLY: usize = 16;
 
 /// So much of an unusable reply is kept in the conversation, in characters.
@@ -47,7 +47,11 @@ pub struct StepSettings {
     pub max_actions_per_step: u32,
     /// How many replies in a row may bring nothing but refusals. Default 3; 0 counts as 1.
     pub max_retries: u32,
-    /// About how many tokens the prompt may have (four characters are one). Default 24 000.
+    /// About how many tokens the first prompt of the step may have. Default 24 000.
+    ///
+    /// No tokens are counted: four characters are taken for one, which is too few where the text is not English or code.
+    /// Every function of the set is shown, with up to 1000 characters of each whatever the budget: a set of more than
+    /// about forty takes more than the default. The replies and answers of the step come on top.
     pub prompt_token_budget: usize,
     /// How the model says what it wants. Default [`ActionProtocol::Tools`].
     pub protocol: ActionProtocol,
@@ -249,7 +253,7 @@ impl<'a> Step<'a> {
             Reading::Unusable(reason) => self.answer_unusable(&reply, reason),
             Reading::Calls(calls) => {
                 let answers = self.examine_all(&calls).await?;
-                self.answer_calls(&reply, &answers);
+                self.answer_calls(reply.text.clone(), calls, &answers);
                 answers
             }
             Reading::Blocks(calls) => {
@@ -275,13 +279,11 @@ impl<'a> Step<'a> {
 
     async fn examine_all(&mut self, calls: &[FunctionCall]) -> Result<Answers, AdmitError> {
         let mut answers = Answers { texts: Vec::new(), applied: 0, refused: 0, is_terminated: false };
-        for (index, call) in calls.iter().enumerate() {
+        for call in calls.iter().take(MAX_CALLS_PER_REPLY) {
             let unexamined = if answers.is_terminated {
                 Some("not looked at: the step was ended before it".to_owned())
             } else if self.actions >= self.settings.max_actions_per_step {
                 Some(format!("not looked at: the step has applied its {} actions", self.actions))
-            } else if index >= MAX_CALLS_PER_REPLY {
-                Some(format!("not looked at: a reply may have at most {MAX_CALLS_PER_REPLY} actions"))
             } else {
                 None
             };
@@ -303,7 +305,20 @@ impl<'a> Step<'a> {
             };
             answers.texts.push(text);
         }
+        if calls.len() > MAX_CALLS_PER_REPLY {
+            self.drop_actions(calls.len() - MAX_CALLS_PER_REPLY, &mut answers);
+        }
         Ok(answers)
+    }
+
+    /// Says once, beside the last answer, that the rest of a reply was dropped.
+    fn drop_actions(&mut self, count: usize, answers: &mut Answers) {
+        let reason = format!("{count} more actions were dropped: a reply may have at most {MAX_CALLS_PER_REPLY}");
+        let rejection = Rejection { gate: Gate::Form, action: "too many actions".to_owned(), function: None, reason };
+        let note = self.refuse(rejection, answers);
+        if let Some(last) = answers.texts.last_mut() {
+            *last = format!("{last}\n{note}");
+        }
     }
 
     async fn examine(&self, call: &FunctionCall) -> Result<Result<Admitted, Rejection>, AdmitError> {
@@ -359,10 +374,12 @@ impl<'a> Step<'a> {
         text
     }
 
-    fn answer_calls(&mut self, reply: &ChatReply, answers: &Answers) {
-        self.messages.push(Message::Assistant { text: reply.text.clone(), calls: reply.calls.clone() });
-        for (call, text) in reply.calls.iter().zip(&answers.texts) {
-            self.messages.push(Message::Tool { call: call.id.clone(), content: text.clone() });
+    /// Invariant: each call that is sent back has its answer; the calls beyond the answers were dropped.
+    fn answer_calls(&mut self, text: String, mut calls: Vec<FunctionCall>, answers: &Answers) {
+        calls.truncate(answers.texts.len());
+        self.messages.push(Message::Assistant { text, calls: calls.clone() });
+        for (call, content) in calls.into_iter().zip(answers.texts.iter().cloned()) {
+            self.messages.push(Message::Tool { call: call.id, content });
         }
     }
 
@@ -374,11 +391,12 @@ impl<'a> Step<'a> {
         };
         // Arguments that were cut off are not JSON, and endpoints refuse a request that repeats them.
         let unread = |call: &FunctionCall| FunctionCall { arguments: "{}".to_owned(), ..call.clone() };
-        self.messages.push(Message::Assistant { text, calls: reply.calls.iter().map(unread).collect() });
-        for call in &reply.calls {
+        let calls: Vec<FunctionCall> = reply.calls.iter().take(MAX_CALLS_PER_REPLY).map(unread).collect();
+        self.messages.push(Message::Assistant { text, calls: calls.clone() });
+        for call in &calls {
             self.messages.push(Message::Tool { call: call.id.clone(), content: reason.clone() });
         }
-        if reply.calls.is_empty() {
+        if calls.is_empty() {
             self.messages.push(Message::User { text: reason.clone() });
         }
         let rejection =

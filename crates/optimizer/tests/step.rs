@@ -192,8 +192,27 @@ fn support_checks_order(messages: &[Message]) {
 fn a_reply_with_a_flood_of_calls_is_bounded() {
     let flood: Vec<(&str, Value)> = (0..200).map(|_| remove("x")).collect();
     let (report, model) = step([calls(&flood), text("TERMINATE")]);
-    assert_eq!(report.proposals.len(), 200);
-    assert!(model.told_after(0).ends_with("at most 16 actions"));
+    assert_eq!(proposals(&report)[15..], ["remove refused by existence", "too many actions refused by form"]);
+    assert!(model.told_after(0).ends_with("184 more actions were dropped: a reply may have at most 16"));
+    let sent_back = |model: &Model| {
+        let messages = model.requests()[1].messages.clone();
+        support_checks_order(&messages);
+        let answers = messages.iter().filter(|message| matches!(message, Message::Tool { .. })).count();
+        let calls = messages.iter().find_map(|message| match message {
+            Message::Assistant { calls, .. } => Some(calls.len()),
+            _ => None,
+        });
+        (calls, answers)
+    };
+    assert_eq!(sent_back(&model), (Some(16), 16));
+    let (report, model) = step([length("", &flood), text("TERMINATE")]);
+    assert_eq!((proposals(&report).len(), sent_back(&model)), (1, (Some(16), 16)));
+    let by_text: String = (0..20)
+        .map(|_| "```json\n{\"action\": \"remove_function\", \"name\": \"x\", \"reason\": \"r\"}\n```\n")
+        .collect();
+    let (report, model) = step([text(&by_text), text("TERMINATE")]);
+    assert_eq!(report.proposals.len(), 17);
+    assert!(model.told_after(0).ends_with("4 more actions were dropped: a reply may have at most 16"));
 }
 
 #[test]
