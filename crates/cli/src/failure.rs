@@ -179,6 +179,7 @@ fn kind_of_store(error: &StoreError) -> FailureKind {
     match error {
         StoreError::Write { .. } => FailureKind::No,
         StoreError::Read { .. }
+        | StoreError::Missing { .. }
         | StoreError::NoRun { .. }
         | StoreError::Damaged { .. }
         | StoreError::NewerFormat { .. }

@@ -22,6 +22,12 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// There is no folder.
+    #[error("there is no run at `{}`", path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// The folder is no run folder.
     #[error("`{}` is no run folder: it has no `manifest.json`", path.display())]
     NoRun {
@@ -98,7 +104,7 @@ impl StoreError {
                 _ => None,
             },
             Self::Read { .. } => None,
-            Self::NoRun { .. } => Some("runs are the folders below `runs/` of a project".into()),
+            Self::Missing { .. } | Self::NoRun { .. } => Some("runs are the folders below `runs/` of a project".into()),
             Self::Damaged { .. } => None,
             Self::NewerFormat { .. } => Some("use the version of greensand that wrote it, or a later one".into()),
             Self::NoSet { known, .. } if known.is_empty() => {

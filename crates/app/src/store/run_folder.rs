@@ -45,8 +45,7 @@ impl RunFolder {
     /// When there is no manifest in it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if !path.is_dir() {
-            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-            return Err(StoreError::Read { path: path.to_owned(), source });
+            return Err(StoreError::Missing { path: path.to_owned() });
         }
         if !path.join(MANIFEST).is_file() {
             return Err(StoreError::NoRun { path: path.to_owned() });
