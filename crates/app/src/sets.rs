@@ -106,6 +106,7 @@ impl SetSource {
         match self {
             Self::Empty => Ok(StoredSet { path: PathBuf::new(), id: None, parent: None, functions: Vec::new() }),
             Self::Run { folder, set } => RunFolder::open(folder)?.load_set(set),
+            Self::Folder(folder) if !folder.is_dir() => Err(StoreError::Missing { path: folder.clone() }),
             Self::Folder(folder) => load_set(folder),
         }
     }

@@ -23,7 +23,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// There is no folder.
-    #[error("there is no run at `{}`", path.display())]
+    #[error("there is no run or function set at `{}`", path.display())]
     Missing {
         /// Where it was looked for.
         path: PathBuf,
@@ -104,7 +104,9 @@ impl StoreError {
                 _ => None,
             },
             Self::Read { .. } => None,
-            Self::Missing { .. } | Self::NoRun { .. } => Some("runs are the folders below `runs/` of a project".into()),
+            Self::Missing { .. } | Self::NoRun { .. } => {
+                Some("runs are the folders below `runs/` of a project, sets those below `sets/` of a run".into())
+            }
             Self::Damaged { .. } => None,
             Self::NewerFormat { .. } => Some("use the version of greensand that wrote it, or a later one".into()),
             Self::NoSet { known, .. } if known.is_empty() => {

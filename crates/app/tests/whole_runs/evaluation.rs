@@ -158,7 +158,7 @@ fn sets_are_named_by_run_id_or_folder() {
     let error = names(&format!("{run}:{}f", &best[..20])).unwrap_err();
     assert!(error.contains("has no function set"), "{error}");
     assert!(names(&format!("{run}:")).unwrap_err().contains("has no function set ``"));
-    assert!(names("/no/where").unwrap_err().starts_with("there is no run at `/no/where`"));
+    assert!(names("/no/where").unwrap_err().starts_with("there is no run or function set at `/no/where`"));
 }
 
 #[test]
