@@ -181,6 +181,7 @@ fn kind_of_store(error: &StoreError) -> FailureKind {
         StoreError::Read { .. }
         | StoreError::Missing { .. }
         | StoreError::NoRun { .. }
+        | StoreError::NoFunctions { .. }
         | StoreError::Damaged { .. }
         | StoreError::NewerFormat { .. }
         | StoreError::NoSet { .. }

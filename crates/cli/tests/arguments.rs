@@ -132,7 +132,7 @@ fn init_writes_a_project_once() {
 fn doctor_fails_with_the_command_that_mends_it() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let doctor = |arguments: &[&str]| {
         let mut command = command(arguments);
         command.env("GREENSAND_CACHE", folder.path());

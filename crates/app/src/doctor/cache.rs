@@ -34,7 +34,8 @@ fn ownership(folder: &Path) -> Finding {
         return Finding::new(Grade::Failed, "cache", format!("`{shown}` belongs to user {owner}, not to user {own}"))
             .remedy(format!("sudo chown -R {own} {shown}"));
     }
-    if mode & 0o077 != 0 {
+    // The same rule as the sandbox's own: it refuses a folder that others may write to.
+    if mode & 0o022 != 0 {
         return Finding::new(
             Grade::Failed,
             "cache",
@@ -42,7 +43,7 @@ fn ownership(folder: &Path) -> Finding {
         )
         .remedy(format!("chmod 700 {shown}"));
     }
-    Finding::good("cache", format!("`{shown}`, yours alone"))
+    Finding::good("cache", format!("`{shown}`, which only you can write to"))
 }
 
 fn room(folder: &Path) -> Finding {
@@ -77,7 +78,8 @@ mod tests {
     #[test]
     fn a_folder_that_is_open_to_others_fails_with_the_command_that_closes_it() {
         assert_eq!(check(0o700).grade, Grade::Good);
-        for mode in [0o755, 0o770, 0o701] {
+        assert_eq!(check(0o755).grade, Grade::Good);
+        for mode in [0o777, 0o770, 0o702] {
             let finding = check(mode);
             assert_eq!(finding.grade, Grade::Failed, "{mode:o}");
             assert!(finding.remedy.unwrap().starts_with("chmod 700 "));

@@ -16,11 +16,12 @@ const REPLY_WITHIN: Duration = Duration::from_secs(60);
 /// Looks at a project: whether it can be read, what it has, and whether its models answer.
 pub async fn examine_project(
     path: &Path,
+    overrides: &Overrides,
     sandbox: &Sandbox,
     requests: ModelRequests,
     environment: &Environment,
 ) -> Vec<Finding> {
-    let project = match open_project(path, &Overrides::new(), environment) {
+    let project = match open_project(path, overrides, environment) {
         Ok(project) => project,
         Err(error) => return vec![failed("project", &error, error.hint())],
     };

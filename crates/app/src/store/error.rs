@@ -34,6 +34,12 @@ pub enum StoreError {
         /// The folder.
         path: PathBuf,
     },
+    /// The folder holds no function.
+    #[error("`{}` is no function set: no `NAME.json` describes a function in it", path.display())]
+    NoFunctions {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A file is not what was written there.
     #[error("{}{}: {reason}", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
     Damaged {
@@ -107,6 +113,10 @@ impl StoreError {
             Self::Missing { .. } | Self::NoRun { .. } => {
                 Some("runs are the folders below `runs/` of a project, sets those below `sets/` of a run".into())
             }
+            Self::NoFunctions { .. } => Some(
+                "name a run, `RUN:SET`, or a folder with a `NAME.json` beside each source; `empty` is the empty set"
+                    .into(),
+            ),
             Self::Damaged { .. } => None,
             Self::NewerFormat { .. } => Some("use the version of greensand that wrote it, or a later one".into()),
             Self::NoSet { known, .. } if known.is_empty() => {

@@ -166,6 +166,10 @@ fn load_written_by_hand(folder: &Path) -> Result<StoredSet, StoreError> {
             names.push(name);
         }
     }
+    // The empty set has a name of its own; a folder without functions is a mistake in the path.
+    if names.is_empty() {
+        return Err(StoreError::NoFunctions { path: folder.to_owned() });
+    }
     names.sort();
     let functions = names.iter().map(|name| load_function(folder, name)).collect::<Result<_, _>>()?;
     Ok(StoredSet { path: folder.to_owned(), id: None, parent: None, functions })

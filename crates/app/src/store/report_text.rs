@@ -64,6 +64,9 @@ fn write_epoch(out: &mut String, epoch: &EpochReport) -> std::fmt::Result {
             writeln!(out, "       the step was cut short: {}", shown(error))?;
         }
     }
+    if let Some(score) = epoch.scores.first() {
+        writeln!(out, "       set        {}", short(&score.set))?;
+    }
     for score in &epoch.scores {
         writeln!(out, "       {:<10} {}", shown(&score.split), score_line(score))?;
     }

@@ -39,7 +39,7 @@ The exit code is 0 when every line was answered, whatever the answers are. A fau
 
 Examples:
   greensand batch requests.jsonl --jobs 8 > answers.jsonl
-  echo '{"id": 1, "language": "python", "source": "def f(n):\n    return 2 ** n", "entry": "f", "args": [100]}' | greensand batch"#;
+  echo '{"id":1,"language":"python","source":"f = abs","entry":"f","args":[-7]}' | greensand batch"#;
 
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
     let input = open(&arguments.file, terminal)?;

@@ -65,8 +65,8 @@ Limits: wall_ms, memory_mb, max_arg_bytes, max_result_bytes, max_stdout_bytes, m
 Examples:
   greensand call gcd.py --entry gcd --args '[462, 1071]'
   greensand call gcd.py --entry gcd --args '{"a": 462, "b": 1071}' --limit wall_ms=100 --json
-  greensand call examples/quickstart/runs/RUN days_between --args '{"start": "2024-02-28", "end": "2024-03-01"}'
-  greensand call runs/RUN:1a2b3c4d5e6f days_between --args @arguments.json"#;
+  greensand call examples/quickstart/runs/RUN totient_sum --args '{"first": 1, "last": 100}'
+  greensand call examples/quickstart/runs/RUN:SET totient_sum --args @arguments.json"#;
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum EncodingFlag {

@@ -5,7 +5,7 @@ use clap::Args;
 use greensand_app::doctor::{
     Finding, Grade, ModelRequests, examine_images, examine_machine, examine_project, failed_finding,
 };
-use greensand_app::{cache_dir, open_sandbox_with};
+use greensand_app::{Overrides, cache_dir, open_sandbox_with};
 use serde::Serialize;
 
 use super::common;
@@ -20,6 +20,18 @@ pub(crate) struct Arguments {
     /// A project, whose models are asked for one short reply
     #[arg(value_name = "PROJECT")]
     project: Option<PathBuf>,
+
+    /// The model of both roles, as `greensand train` takes it
+    #[arg(long, value_name = "M", requires = "project")]
+    model: Option<String>,
+
+    /// The backend of both roles: openai_compatible, scripted or replay
+    #[arg(long, value_name = "B", requires = "project")]
+    backend: Option<String>,
+
+    /// The endpoint of both roles
+    #[arg(long, value_name = "U", requires = "project")]
+    base_url: Option<String>,
 
     /// Asks no model for a reply
     #[arg(long)]
@@ -36,6 +48,7 @@ The exit code is 1 when something that is needed does not work.
 Examples:
   greensand doctor
   greensand doctor my-agent
+  greensand doctor my-agent --model gpt-4.1-mini
   greensand doctor my-agent --offline --json";
 
 /// A finding, as it is written.
@@ -74,10 +87,25 @@ fn findings(arguments: &Arguments) -> Result<Vec<Finding>, Failure> {
     findings.extend(examine_images(&sandbox));
     if let Some(project) = &arguments.project {
         let requests = if arguments.offline { ModelRequests::Denied } else { ModelRequests::Allowed };
-        let examined = examine_project(project, &sandbox, requests, &environment);
+        let overrides = overrides(arguments);
+        let examined = examine_project(project, &overrides, &sandbox, requests, &environment);
         findings.extend(common::block_on(examined)?);
     }
     Ok(findings)
+}
+
+fn overrides(arguments: &Arguments) -> Overrides {
+    let mut overrides = Overrides::new();
+    if let Some(model) = &arguments.model {
+        overrides.model(model);
+    }
+    if let Some(backend) = &arguments.backend {
+        overrides.backend(backend);
+    }
+    if let Some(base_url) = &arguments.base_url {
+        overrides.base_url(base_url);
+    }
+    overrides
 }
 
 fn write(findings: &[Finding], terminal: &Terminal) -> Result<(), Failure> {
