@@ -159,6 +159,31 @@ fn a_changed_library_is_a_fault_of_the_host_and_never_of_the_function() {
     let sandbox = open(folder.path(), 1);
     let fault = block_on(sandbox.invoke(invocation("Lone", "[]"))).unwrap_err();
     assert!(fault.to_string().contains("library"), "{fault}");
+    let sandbox = open(folder.path(), 1);
+    assert!(is_made(prepare(&sandbox).0), "the next start makes it anew");
+    check_works(&sandbox);
+}
+
+#[test]
+fn a_pipe_in_place_of_a_file_is_no_trap() {
+    for name in ["image", "code", "key", "lock"] {
+        let folder = tempfile::tempdir().unwrap();
+        prepare(&open(folder.path(), 1));
+        let entry = file_with_ending(folder.path(), "image");
+        let path = match name {
+            "image" => entry.clone(),
+            "code" => file_with_ending(folder.path(), "code"),
+            plain => folder.path().join(plain),
+        };
+        if name == "lock" {
+            fs::remove_file(entry).unwrap();
+        }
+        fs::remove_file(&path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let sandbox = open(folder.path(), 1);
+        assert!(is_made(prepare(&sandbox).0), "{name}");
+        check_works(&sandbox);
+    }
 }
 
 #[test]

@@ -204,6 +204,16 @@ fn memory_has_an_end() {
         CallStatus::Memory,
         "128 MiB",
     );
+    // The first two are more than the address space holds.
+    check_failure("def f(): return [0] * 10 ** 9", "[]", CallStatus::Memory, "128 MiB");
+    check_failure("def f(): return 'x' * (2 ** 31 - 100)", "[]", CallStatus::Memory, "128 MiB");
+    check_failure("f = bytes", "[1000000000]", CallStatus::Memory, "128 MiB");
+    check_failure("def f(): raise MemoryError", "[]", CallStatus::Error, "MemoryError");
+    // CPython itself trips over these two.
+    check_failure("def f():\n    s = ''\n    while True: s += 'x' * (1 << 20)", "[]", CallStatus::Memory, "128 MiB");
+    let mut nested = invocation("def f():\n    x = []\n    while True: x = [x, x]", "[]");
+    nested.limits.wall = Duration::from_secs(60);
+    check_failed(&run(nested), CallStatus::Memory, "128 MiB");
     check("def f():\n    try: x = bytearray(1 << 30)\n    except MemoryError: return 'caught'", "[]", "\"caught\"");
     check_failure("def f(): raise MemoryError('mine')", "[]", CallStatus::Error, "MemoryError");
 }
@@ -216,7 +226,10 @@ fn recursion_has_an_end() {
     // Filling the whole stack takes a while on a busy machine.
     let mut deep = invocation(deep, "[]");
     deep.limits.wall = Duration::from_secs(60);
-    check_failed(&run(deep), CallStatus::Error, "used up its stack");
+    // A million frames need more memory than there is.
+    check_failed(&run(deep), CallStatus::Memory, "128 MiB");
+    let freed = "def f():\n    x = []\n    for _ in range(10 ** 6): x = [x]\n    del x";
+    check_failure(freed, "[]", CallStatus::Error, "used up its stack");
 }
 
 #[test]

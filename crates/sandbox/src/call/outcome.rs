@@ -36,9 +36,9 @@ pub(super) fn ending(state: &CallState, limits: &Limits, finish: &Finish<'_>) ->
     match finish {
         Finish::Reply(reply) => replied(state, limits, reply),
         Finish::NoReply => raised("the guest broke its contract: its reply is malformed"),
-        Finish::NoRoom | Finish::Trapped(Trap::UnreachableCodeReached) if state.memory.was_refused() => {
-            memory_hit(limits, None)
-        }
+        // A guest may stumble over a refused growth in any way: give up, call a null pointer, unwind what it had built
+        // until its stack ends.
+        Finish::NoRoom | Finish::Trapped(_) if state.memory.was_refused() => memory_hit(limits, None),
         Finish::NoRoom => raised("the guest has no room for the call"),
         Finish::Trapped(trap) => raised(trap_words(*trap)),
     }

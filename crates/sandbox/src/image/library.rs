@@ -4,9 +4,10 @@
 //! read when an image is opened. A module is checked against its digest in the (authenticated) index on every read.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +33,11 @@ pub(crate) struct Library {
 #[derive(Debug)]
 enum Bytes {
     Memory(Vec<u8>),
-    File(File),
+    File {
+        file: File,
+        /// The cache entry that names the file.
+        entry: PathBuf,
+    },
 }
 
 impl Library {
@@ -60,16 +65,17 @@ impl Library {
         Ok(Self { index, bytes: Bytes::Memory(bytes) })
     }
 
-    /// A library whose modules lie in a file.
-    pub(super) fn in_file(index: Index, file: File) -> Self {
-        Self { index, bytes: Bytes::File(file) }
+    /// A library whose modules lie in a file of the cache. The entry is removed when the file turns out to be changed,
+    /// so that the next start makes the image anew.
+    pub(super) fn in_file(index: Index, file: File, entry: PathBuf) -> Self {
+        Self { index, bytes: Bytes::File { file, entry } }
     }
 
     /// Returns the index and the modules, when they are in memory.
     pub(super) fn parts(&self) -> Option<(&Index, &[u8])> {
         match &self.bytes {
             Bytes::Memory(bytes) => Some((&self.index, bytes)),
-            Bytes::File(_) => None,
+            Bytes::File { .. } => None,
         }
     }
 
@@ -91,10 +97,14 @@ impl Library {
                 let held = bytes.get(start..start + module.len());
                 module.copy_from_slice(held.ok_or(io::ErrorKind::UnexpectedEof)?);
             }
-            Bytes::File(file) => {
-                file.read_exact_at(&mut module, place.offset)?;
-                if blake3::hash(&module) != place.digest {
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, "the cached library was changed"));
+            Bytes::File { file, entry } => {
+                let read = file.read_exact_at(&mut module, place.offset);
+                if read.is_err() || blake3::hash(&module) != place.digest {
+                    // If that fails, whoever reads the message has the folder to remove.
+                    let _ = fs::remove_file(entry);
+                    read?;
+                    let reason = "the cached library was changed; the next start makes it anew";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
                 }
             }
         }
@@ -134,7 +144,7 @@ mod tests {
         let (index, bytes) = library.parts().unwrap();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        check(&Library::in_file(index.clone(), file));
+        check(&Library::in_file(index.clone(), file, PathBuf::new()));
     }
 
     #[test]
@@ -143,8 +153,9 @@ mod tests {
         let (index, _) = library.parts().unwrap();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"firstTHIRD").unwrap();
-        let library = Library::in_file(index.clone(), file);
-        assert!(library.read("a").is_ok());
-        assert!(library.read("d").is_err());
+        let entry = tempfile::NamedTempFile::new().unwrap();
+        let library = Library::in_file(index.clone(), file, entry.path().to_owned());
+        assert!(library.read("a").is_ok() && entry.path().exists());
+        assert!(library.read("d").is_err() && !entry.path().exists());
     }
 }

@@ -25,6 +25,9 @@ use super::native::VerifiedCode;
 /// The layout of an entry. Another number makes another key, so that old and new hosts ignore each other's entries.
 const FORMAT: u32 = 1;
 
+/// The longest entry that is read, in bytes: some hundred times what one with a whole standard library takes.
+const LONGEST_ENTRY: u64 = 16 << 20;
+
 /// How long one process waits for another that makes the same image, before it makes its own.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
@@ -149,7 +152,7 @@ impl ImageStore {
     pub(super) fn find(&self, key: ImageKey<'_>) -> Lookup {
         let Ok(folder_key) = &self.key else { return Lookup::Missing };
         match self.read_entry(key, folder_key) {
-            Ok(Some(entry)) => match self.open_pieces(&entry) {
+            Ok(Some(entry)) => match self.open_pieces(key, &entry) {
                 Ok(image) => Lookup::Found(image),
                 Err(error) => Lookup::Invalid(error.to_string()),
             },
@@ -196,7 +199,11 @@ impl ImageStore {
         self.key.as_ref().ok()?;
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
-        let lock = options.open(self.folder.join("lock")).ok()?;
+        let path = self.folder.join("lock");
+        if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+            return None;
+        }
+        let lock = options.open(path).ok()?;
         let until = Instant::now() + LONGEST_WAIT;
         loop {
             match lock.try_lock() {
@@ -208,8 +215,9 @@ impl ImageStore {
     }
 
     fn read_entry(&self, key: ImageKey<'_>, folder_key: &[u8; 32]) -> io::Result<Option<Entry>> {
-        let sealed = match fs::read(self.entry_path(key)) {
-            Ok(sealed) => sealed,
+        let mut sealed = Vec::new();
+        match open_regular(&self.entry_path(key)) {
+            Ok(file) => Read::take(file, LONGEST_ENTRY).read_to_end(&mut sealed)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -227,20 +235,20 @@ impl ImageStore {
         Ok(Some(entry))
     }
 
-    fn open_pieces(&self, entry: &Entry) -> io::Result<StoredImage> {
-        let mut code = File::open(self.folder.join(&entry.code.file))?;
+    fn open_pieces(&self, key: ImageKey<'_>, entry: &Entry) -> io::Result<StoredImage> {
+        let mut code = open_regular(&self.folder.join(&entry.code.file))?;
         if code.metadata()?.len() != entry.code.bytes || digest_of(&mut code)? != entry.code.digest {
             return Err(invalid("the native code is not what was kept"));
         }
         let mut bytes = entry.code.bytes;
         let library = match &entry.library {
             Some(piece) => {
-                let file = File::open(self.folder.join(&piece.file))?;
+                let file = open_regular(&self.folder.join(&piece.file))?;
                 if file.metadata()?.len() != piece.bytes {
                     return Err(invalid("the library is not what was kept"));
                 }
                 bytes += piece.bytes;
-                Some(Library::in_file(piece.modules.clone(), file))
+                Some(Library::in_file(piece.modules.clone(), file, self.entry_path(key)))
             }
             None => None,
         };
@@ -306,7 +314,7 @@ fn folder_key(folder: &Path) -> io::Result<[u8; 32]> {
 }
 
 fn read_key(path: &Path) -> io::Result<Option<[u8; 32]>> {
-    let mut file = match File::open(path) {
+    let mut file = match open_regular(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -322,6 +330,14 @@ fn read_key(path: &Path) -> io::Result<Option<[u8; 32]>> {
             Ok(None)
         }
     }
+}
+
+/// Opens a file for reading, and nothing else that may lie in its place: to open a pipe would wait for ever.
+fn open_regular(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(invalid("something that is no file lies in the place of one"));
+    }
+    File::open(path)
 }
 
 /// Puts a file into its place whole or not at all, readable by its owner only.
