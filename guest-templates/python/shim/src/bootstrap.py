@@ -60,7 +60,14 @@ def no_processes(*args, **kwargs):
     raise PermissionError(63, "processes are not available in the sandbox")
 
 
+def no_files(*args, **kwargs):
+    """Stands in for what CPython for WASI pretends to do."""
+    _greensand.refused("filesystem")
+    raise PermissionError(2, "Permission denied")
+
+
 def adapt_os(module):
+    module.chmod = no_files
     names = (
         "execl execle execlp execlpe execv execve execvp execvpe fork forkpty kill popen posix_spawn posix_spawnp "
         "spawnl spawnle spawnlp spawnlpe spawnv spawnve spawnvp spawnvpe system"

@@ -35,6 +35,9 @@ pub fn reply(source: &str) -> Reply {
         reply.message = format!("the function ended the interpreter: {}", reply.message);
     } else if python::derives(kind, python::memory_error()) {
         reply.flags |= OUT_OF_MEMORY;
+        if kind == python::memory_error() && reply.message == "MemoryError" && !was_raised_by_hand(&exception) {
+            ask_for_too_much();
+        }
     } else if is_refusal(&exception) {
         reply.flags |= REFUSED;
     }
@@ -42,6 +45,37 @@ pub fn reply(source: &str) -> Reply {
     python::clear();
     leave(exception);
     reply
+}
+
+/// Whether a `raise` statement made this exception, and not the interpreter.
+fn was_raised_by_hand(exception: &Object) -> bool {
+    const RAISE_VARARGS: u8 = 104;
+    let instruction = || -> Result<u8, Raised> {
+        let mut entry = Object::owned(unsafe { PyException_GetTraceback(exception.pointer()) })?;
+        loop {
+            let next = entry.attribute(c"tb_next")?;
+            if next.is_none() {
+                break;
+            }
+            entry = next;
+        }
+        let frame = entry.attribute(c"tb_frame")?;
+        let code = Object::owned(unsafe { PyFrame_GetCode(frame.pointer()) })?.attribute(c"co_code")?;
+        let at = usize::try_from(entry.integer_attribute(c"tb_lasti")?).map_err(|_| Raised)?;
+        code.as_bytes()?.get(at).copied().ok_or(Raised)
+    };
+    let instruction = instruction().ok();
+    python::clear();
+    instruction == Some(RAISE_VARARGS)
+}
+
+/// Asks the host for more memory than there can be.
+///
+/// CPython itself refuses what is larger than the address space (`[0] * 10**9`) and never asks for it. The host
+/// believes in its own refusals only, so it is given the occasion.
+fn ask_for_too_much() {
+    const WHOLE_ADDRESS_SPACE: usize = 1 << 16;
+    core::arch::wasm32::memory_grow(0, WHOLE_ADDRESS_SPACE);
 }
 
 /// Whether this is how Python reports a refused capability: `PermissionError`, or another `OSError` made of one

@@ -469,6 +469,24 @@ unsafe extern "C" fn clock_gettime(clock: *const c_void, into: *mut TimeSpec) ->
     0
 }
 
+fn monotonic() -> i64 {
+    now(core::ptr::null())
+}
+
+/// Processor time, in nanoseconds.
+#[unsafe(no_mangle)]
+extern "C" fn clock() -> i64 {
+    monotonic()
+}
+
+/// Processor time of this process and of its children, in hundredths of a second.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn times(into: *mut [i64; 4]) -> i64 {
+    let ticks = monotonic() / (SECOND / 100);
+    unsafe { into.write([ticks, 0, 0, 0]) };
+    ticks
+}
+
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_getres(_: *const c_void, into: *mut TimeSpec) -> c_int {
     // Finer steps would vanish in Python's floats, and asyncio adds this to a time to see whether it has come.

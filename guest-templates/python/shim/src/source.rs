@@ -14,7 +14,7 @@ use crate::python::{
     PyMarshal_WriteObjectToString, Raised,
 };
 use crate::text;
-use crate::wire::{Form, Kind, Reply, Request};
+use crate::wire::{Form, Kind, OUT_OF_MEMORY, Reply, Request};
 
 /// The file name of the function's code in traces.
 pub const FILE_NAME: &str = "<function>";
@@ -125,7 +125,12 @@ pub fn bad_source(source: &str) -> Reply {
         return Reply::new(Kind::BadSource, "the source does not compile");
     };
     if !python::derives(exception.kind(), python::syntax_error()) {
-        return Reply::new(Kind::BadSource, error::message(&exception));
+        let mut reply = Reply::new(Kind::BadSource, error::message(&exception));
+        // The parser calls source that is nested too deep a `MemoryError` too, but with a text.
+        if exception.kind() == python::memory_error() && reply.message == "MemoryError" {
+            (reply.kind, reply.flags) = (Kind::Raised, OUT_OF_MEMORY);
+        }
+        return reply;
     }
     let line = exception.integer_attribute(c"lineno").ok();
     let column = exception.integer_attribute(c"offset").ok();
