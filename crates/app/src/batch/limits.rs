@@ -124,10 +124,19 @@ pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }
 
-/// Returns at most 80 characters of a text from outside, for a message.
+/// Returns at most 80 characters of a text from outside, for a message; control characters as escapes.
 pub(crate) fn shortened(text: &str) -> String {
-    let mut short: String = text.chars().take(80).collect();
-    if short.len() < text.len() {
+    let mut short = String::new();
+    for character in text.chars().take(80) {
+        match character {
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {
+                short.extend(character.escape_unicode());
+            }
+            _ if character.is_control() => short.extend(character.escape_default()),
+            _ => short.push(character),
+        }
+    }
+    if text.chars().nth(80).is_some() {
         short.push('…');
     }
     short
@@ -166,5 +175,6 @@ mod tests {
     fn an_unknown_limit_names_the_nearest() {
         assert_eq!(check("wal_ms", "1").unwrap_err(), "there is no limit `wal_ms`; did you mean `wall_ms`?");
         assert_eq!(check("xyz", "1").unwrap_err(), "there is no limit `xyz`");
+        assert_eq!(check("\x1b[2J\n\u{202e}", "1").unwrap_err(), "there is no limit `\\u{1b}[2J\\n\\u{202e}`");
     }
 }

@@ -1,4 +1,4 @@
-use greensand_app::Sandbox;
+use greensand_app::{ImageKeeping, Sandbox};
 use greensand_types::{
     BoxFuture, CallOutcome, DescribeOutcome, FunctionRuntime, HostFault, Invocation, Language, Limits, SourceText,
 };
@@ -6,7 +6,7 @@ use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
 use crate::progress::ImageBar;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, WARN};
 
 /// The sandbox, with the making of each image shown when the first call of its language comes.
 pub(super) struct Prepared {
@@ -33,7 +33,14 @@ impl Prepared {
             let language = language.clone();
             let work = spawn_blocking(move || sandbox.prepare_image(&language, &|progress| bar.show(progress)));
             match work.await {
-                Ok(Ok(_)) => Ok(()),
+                Ok(Ok(report)) => {
+                    if let ImageKeeping::InMemory { reason } = report.keeping {
+                        let name = report.language;
+                        self.terminal
+                            .say(format_args!("{WARN}warning{WARN:#}: {name} is prepared again each time: {reason}"));
+                    }
+                    Ok(())
+                }
                 Ok(Err(error)) => Err(HostFault::caused_by("prepare the language", error)),
                 Err(error) => Err(HostFault::caused_by("prepare the language", error)),
             }
