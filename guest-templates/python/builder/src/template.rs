@@ -11,7 +11,7 @@ name = "python"
 aliases = ["py", "python3"]
 extensions = ["py"]
 version = "CPython 3.14.0"
-contract = 1
+contract = 2
 memory_mb = 128
 
 [guest]
