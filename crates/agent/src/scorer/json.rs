@@ -166,16 +166,13 @@ fn other_value(place: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, Value, json};
+    use serde_json::{Value, json};
 
-    use super::super::entry::open_scorer;
+    use super::super::tests;
     use super::*;
 
     fn score(options: Value, target: &str, answer: &str) -> Verdict {
-        let options: Map<String, Value> = serde_json::from_value(options).unwrap();
-        let task =
-            Task { id: "t".parse().unwrap(), question: String::new(), target: target.to_owned(), metadata: Map::new() };
-        open_scorer("json", &options).unwrap().score(&task, answer)
+        tests::score("json", options, "", target, answer)
     }
 
     #[test]

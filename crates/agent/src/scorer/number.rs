@@ -243,14 +243,11 @@ fn plain(text: &str) -> String {
 mod tests {
     use serde_json::{Map, Value, json};
 
-    use super::super::entry::open_scorer;
+    use super::super::{open_scorer, tests};
     use super::*;
 
     fn score(options: Value, target: &str, answer: &str) -> Verdict {
-        let options: Map<String, Value> = serde_json::from_value(options).unwrap();
-        let task =
-            Task { id: "t".parse().unwrap(), question: String::new(), target: target.to_owned(), metadata: Map::new() };
-        open_scorer("number", &options).unwrap().score(&task, answer)
+        tests::score("number", options, "", target, answer)
     }
 
     fn check(target: &str, right: &[&str], wrong: &[&str]) {

@@ -2,13 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use greensand_types::Task;
+use greensand_types::{Task, Verdict};
 use serde_json::{Map, Value, json};
 
 use super::{SCORERS, open_scorer};
 
 fn task(question: &str, target: &str) -> Task {
     Task { id: "t".parse().unwrap(), question: question.to_owned(), target: target.to_owned(), metadata: Map::new() }
+}
+
+/// Scores one answer with a scorer that is opened for it.
+pub(super) fn score(scorer: &str, options: Value, question: &str, target: &str, answer: &str) -> Verdict {
+    let options: Map<String, Value> = serde_json::from_value(options).unwrap();
+    open_scorer(scorer, &options).unwrap().score(&task(question, target), answer)
 }
 
 /// A target that every scorer takes, with a right and a wrong reply.

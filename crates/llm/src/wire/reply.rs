@@ -160,21 +160,11 @@ fn status_in(error: &Value) -> Option<u16> {
 mod tests {
     use serde_json::json;
 
+    use super::super::request::tests::asked;
     use super::*;
-    use crate::{Role, Sampling};
 
     fn read_after(messages: Vec<Message>, body: &str) -> Result<ChatReply, NotACompletion> {
-        let request = ChatRequest {
-            role: Role::Assistant,
-            task: None,
-            turn: 0,
-            epoch: 0,
-            functions: Vec::new(),
-            messages,
-            tools: Vec::new(),
-            sampling: Sampling::default(),
-        };
-        serde_json::from_str::<Completion>(body).unwrap().into_reply(&request)
+        serde_json::from_str::<Completion>(body).unwrap().into_reply(&asked(messages))
     }
 
     fn read(body: Value) -> Result<ChatReply, NotACompletion> {

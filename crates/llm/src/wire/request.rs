@@ -83,11 +83,12 @@ fn sendable_arguments(arguments: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::Role;
 
-    fn request(messages: Vec<Message>) -> ChatRequest {
+    /// A request of an assistant with nothing but messages.
+    pub(in crate::wire) fn asked(messages: Vec<Message>) -> ChatRequest {
         ChatRequest {
             role: Role::Assistant,
             task: None,
@@ -101,7 +102,7 @@ mod tests {
     }
 
     fn check(messages: Vec<Message>, expected: Value) {
-        assert_eq!(request_body(&request(messages), "m", TokenLimitField::MaxTokens)["messages"], expected);
+        assert_eq!(request_body(&asked(messages), "m", TokenLimitField::MaxTokens)["messages"], expected);
     }
 
     fn calls(name: &str, arguments: &str) -> Message {
@@ -133,13 +134,13 @@ mod tests {
 
     #[test]
     fn what_is_absent_is_not_sent() {
-        let body = request_body(&request(Vec::new()), "m", TokenLimitField::MaxTokens);
+        let body = request_body(&asked(Vec::new()), "m", TokenLimitField::MaxTokens);
         assert_eq!(body, json!({ "model": "m", "messages": [] }));
     }
 
     #[test]
     fn sampling_is_sent_under_the_names_of_the_settings() {
-        let mut request = request(Vec::new());
+        let mut request = asked(Vec::new());
         request.sampling = Sampling { temperature: Some(0.5), max_tokens: Some(9), seed: Some(7) };
         request.tools =
             vec![ToolDefinition { name: "f".into(), description: "d".into(), parameters: json!({ "type": "object" }) }];
@@ -156,7 +157,7 @@ mod tests {
     #[test]
     fn a_malformed_call_in_the_history_does_not_break_the_conversation() {
         let function = |name, arguments| {
-            let body = request_body(&request(vec![calls(name, arguments)]), "m", TokenLimitField::MaxTokens);
+            let body = request_body(&asked(vec![calls(name, arguments)]), "m", TokenLimitField::MaxTokens);
             body["messages"][0]["tool_calls"][0]["function"].clone()
         };
         for (arguments, sent) in [

@@ -1,17 +1,10 @@
-use greensand_types::{Task, Verdict};
-use serde_json::{Map, Value, json};
+use greensand_types::Verdict;
+use serde_json::{Value, json};
 
-use crate::open_scorer;
+use super::super::tests;
 
 fn score(options: Value, question: &str, target: &str, answer: &str) -> Verdict {
-    let options: Map<String, Value> = serde_json::from_value(options).unwrap();
-    let task = Task {
-        id: "t".parse().unwrap(),
-        question: question.to_owned(),
-        target: target.to_owned(),
-        metadata: Map::new(),
-    };
-    open_scorer("math", &options).unwrap().score(&task, answer)
+    tests::score("math", options, question, target, answer)
 }
 
 fn check_asked(question: &str, target: &str, right: &[&str], wrong: &[&str]) {
