@@ -1,10 +1,14 @@
 //! The guest languages of Greensand: one folder each, and their list.
 //!
 //! A [`GuestTemplate`] is what the sandbox needs of a language: its names, the contract that its module keeps
-//! (`ABI.md` beside this crate), its default memory, and its built module and library with their digests. What a
-//! folder's `template.toml` says becomes a constant when this crate is built; [`TEMPLATES`] lists them.
+//! (`ABI.md` beside this crate), its default memory, and by its [`GuestKind`] how a source becomes something that
+//! runs. What a folder's `template.toml` says becomes a constant when this crate is built; [`TEMPLATES`] lists them.
 //!
 //! Adding a language is a folder and a line in [`TEMPLATES`]. Nothing here runs anything.
+
+mod recipe;
+
+pub use recipe::{Recipe, Requirement, Runtime};
 
 macro_rules! template {
     ($language:literal) => {
@@ -15,7 +19,7 @@ macro_rules! template {
 /// Every guest language, in the order in which they are shown.
 pub static TEMPLATES: &[&GuestTemplate] = &[template!("python")];
 
-/// A guest language: a core WebAssembly module that keeps the guest contract, and what is said of it.
+/// A guest language, and what is said of it.
 #[derive(Debug)]
 pub struct GuestTemplate {
     /// The canonical name.
@@ -26,14 +30,42 @@ pub struct GuestTemplate {
     pub extensions: &'static [&'static str],
     /// The language implementation and its version, for people.
     pub version: &'static str,
-    /// The version of the guest contract that the module keeps.
+    /// The version of the guest contract that its modules keep.
     pub contract: u32,
     /// The memory that a call gets unless its limits say otherwise, in bytes.
     pub default_memory_bytes: u64,
+    /// How a source becomes something that runs.
+    pub kind: GuestKind,
+}
+
+/// How the sources of a language become something that runs.
+#[derive(Debug)]
+pub enum GuestKind {
+    /// One guest module runs every source.
+    Interpreter {
+        /// The module as it is before its initialisation has run.
+        guest: Artefact,
+        /// The modules of the language's library: a tar, one file each.
+        library: Option<Artefact>,
+    },
+    /// A compiler of the user's machine turns every source into a module of its own.
+    Compiled {
+        /// A guest that reads sources and says what to compile, so that no untrusted text is parsed outside of wasm.
+        front: Artefact,
+        /// How the compiler is found and called.
+        recipe: Recipe,
+    },
+    /// The source is a module that keeps the contract.
+    Module,
+}
+
+/// The artefacts of which the image of a language is made.
+#[derive(Debug, Clone, Copy)]
+pub struct ImageParts<'a> {
     /// The module as it is before its initialisation has run.
-    pub guest: Artefact,
-    /// The modules of the language's library: a tar, one file each.
-    pub library: Option<Artefact>,
+    pub guest: &'a Artefact,
+    /// The modules of the language's library.
+    pub library: Option<&'a Artefact>,
 }
 
 /// A built file of a guest, compressed with zstd.
@@ -51,6 +83,15 @@ impl std::fmt::Debug for Artefact {
 }
 
 impl GuestTemplate {
+    /// Returns what its image is made of, or nothing for a language without a guest of its own.
+    pub fn image(&self) -> Option<ImageParts<'_>> {
+        match &self.kind {
+            GuestKind::Interpreter { guest, library } => Some(ImageParts { guest, library: library.as_ref() }),
+            GuestKind::Compiled { front, recipe: _ } => Some(ImageParts { guest: front, library: None }),
+            GuestKind::Module => None,
+        }
+    }
+
     /// Says whether a text is the name of the language or one of its aliases, in any case.
     pub fn is_called(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name) || self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name))
@@ -86,7 +127,8 @@ mod tests {
     #[test]
     fn every_artefact_has_its_digest() {
         for template in TEMPLATES {
-            for artefact in [Some(&template.guest), template.library.as_ref()].into_iter().flatten() {
+            let Some(parts) = template.image() else { continue };
+            for artefact in [Some(parts.guest), parts.library].into_iter().flatten() {
                 let digest = blake3::hash(artefact.bytes).to_hex();
                 assert_eq!(digest.as_str(), artefact.blake3, "{}", template.name);
             }

@@ -12,6 +12,7 @@ use std::thread;
 
 use common::{LANGUAGE, invocation, leak, open, template_of};
 use futures::executor::block_on;
+use greensand_guest_templates::{Artefact, GuestKind, GuestTemplate};
 use greensand_sandbox::{
     ImageError, ImageKeeping, ImageOrigin, ImageStage, ImageStatus, OpenSandboxError, Sandbox, SandboxSettings,
     UnsafeCacheError,
@@ -226,7 +227,7 @@ fn two_sandboxes_at_once_make_one_image() {
 
 /// Checks what the making of a guest that does not work says.
 #[track_caller]
-fn check_unusable(template: greensand_guest_templates::GuestTemplate, stage: ImageStage, message: &str) {
+fn check_unusable(template: GuestTemplate, stage: ImageStage, message: &str) {
     let folder = tempfile::tempdir().unwrap();
     let settings = SandboxSettings { languages: vec![leak(template)], ..SandboxSettings::new(folder.path()) };
     let sandbox = Sandbox::open(settings).unwrap();
@@ -251,19 +252,18 @@ fn guests_that_do_not_start_are_told_by_stage() {
     check_unusable(template_of(&guest("unreachable"), None), ImageStage::Start, "");
     check_unusable(template_of(&guest("(call $f)"), None), ImageStage::Start, "the import `env.f`");
     check_unusable(template_of(&guest(""), Some(b"no tar, but long enough")), ImageStage::Unpack, "");
-    let damaged = template_of(&guest(""), None);
-    let damaged = greensand_guest_templates::GuestTemplate {
-        guest: greensand_guest_templates::Artefact { blake3: "00", ..damaged.guest },
-        ..damaged
-    };
+    let sound = template_of(&guest(""), None);
+    let GuestKind::Interpreter { guest, library } = sound.kind else { panic!("a test guest is an interpreter") };
+    let kind = GuestKind::Interpreter { guest: Artefact { blake3: "00", ..guest }, library };
+    let damaged = GuestTemplate { kind, ..sound };
     check_unusable(damaged, ImageStage::Unpack, "damaged");
 }
 
 #[test]
 fn another_version_of_the_contract_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let template = greensand_guest_templates::GuestTemplate { contract: 2, ..template_of(&guest(""), None) };
+    let template = GuestTemplate { contract: 3, ..template_of(&guest(""), None) };
     let settings = SandboxSettings { languages: vec![leak(template)], ..SandboxSettings::new(folder.path()) };
     let error = Sandbox::open(settings).unwrap().prepare_image(&language(), &|_| {}).unwrap_err();
-    assert!(matches!(error, ImageError::Contract { found: 2, expected: 1, .. }), "{error:?}");
+    assert!(matches!(error, ImageError::Contract { found: 3, expected: 2, .. }), "{error:?}");
 }

@@ -13,6 +13,12 @@ pub enum ImageError {
         /// The names that exist.
         known: String,
     },
+    /// The sources of the language are modules: there is nothing to make before the first call.
+    #[error("`{language}` has no guest of its own, so it has no image")]
+    NoImage {
+        /// The language.
+        language: String,
+    },
     /// The guest keeps another version of the contract than this host.
     #[error("the guest of `{language}` keeps version {found} of the guest contract, this host version {expected}")]
     Contract {

@@ -66,14 +66,15 @@ pub(super) fn make(
             expected: CONTRACT,
         });
     }
+    let Some(parts) = template.image() else { return Err(ImageError::NoImage { language: template.name.into() }) };
     let begun = Instant::now();
     let stage = |stage: ImageStage| {
         progress(ImageProgress::at(stage));
         move |source: Cause| ImageError::Stage { language: template.name.into(), stage, source }
     };
     let failed = stage(ImageStage::Unpack);
-    let guest = unpack(&template.guest).map_err(&failed)?;
-    let library = template.library.as_ref().map(unpack_library).transpose().map_err(&failed)?.map(Arc::new);
+    let guest = unpack(parts.guest).map_err(&failed)?;
+    let library = parts.library.map(unpack_library).transpose().map_err(&failed)?.map(Arc::new);
     let snapshot = snapshot(&guest, library.clone(), &stage)?;
     drop(guest);
     let snapshot_time = begun.elapsed();

@@ -77,8 +77,9 @@ impl<'a> ImageKey<'a> {
     pub(super) fn new(template: &'a greensand_guest_templates::GuestTemplate, engine: &[u8; 32]) -> Self {
         let mut id = ContentId::of("image");
         id.field(&FORMAT.to_le_bytes()).field(engine).field(&template.contract.to_le_bytes());
-        id.field(template.guest.blake3.as_bytes());
-        id.field(template.library.as_ref().map_or("", |library| library.blake3).as_bytes());
+        let parts = template.image();
+        id.field(parts.map_or("", |parts| parts.guest.blake3).as_bytes());
+        id.field(parts.and_then(|parts| parts.library).map_or("", |library| library.blake3).as_bytes());
         Self { language: template.name, id: id.finish() }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use futures::executor::block_on;
-use greensand_guest_templates::{Artefact, GuestTemplate};
+use greensand_guest_templates::{Artefact, GuestKind, GuestTemplate};
 use greensand_sandbox::{Sandbox, SandboxSettings};
 use greensand_types::{
     CallOutcome, Encoding, Entry, FunctionRuntime, Grants, Invocation, JsonText, Limits, SourceText,
@@ -93,10 +93,9 @@ pub(crate) fn template_of(guest: &[u8], library: Option<&[u8]>) -> GuestTemplate
         aliases: &[],
         extensions: &["letters"],
         version: "test guest",
-        contract: 1,
+        contract: 2,
         default_memory_bytes: 8 << 20,
-        guest: artefact(guest),
-        library: library.map(artefact),
+        kind: GuestKind::Interpreter { guest: artefact(guest), library: library.map(artefact) },
     }
 }
 

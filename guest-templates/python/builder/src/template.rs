@@ -13,6 +13,7 @@ extensions = ["py"]
 version = "CPython 3.14.0"
 contract = 2
 memory_mb = 128
+kind = "interpreter"
 
 [guest]
 file = "{guest_file}"
