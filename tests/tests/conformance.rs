@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures::executor::block_on;
 use greensand_sandbox::{Sandbox, SandboxSettings};
 use greensand_types::{
-    CallOutcome, CallStatus, DescribeOutcome, Encoding, Entry, FunctionRuntime, Grants, Invocation, JsonText, Limits,
+    CallOutcome, CallStatus, DescribeOutcome, Encoding, Entry, FunctionRuntime, Invocation, JsonText, Limits,
     SourceText,
 };
 use serde::Deserialize;
@@ -86,14 +86,11 @@ fn differs(sandbox: &Sandbox, folder: &Path, case: &Case) -> Option<String> {
         // The shape of a description is checked by the sandbox's own suite.
         Some(_) => return None,
     };
+    let arguments = JsonText::parse(case.arguments.as_deref().unwrap_or("[]")).unwrap();
     let outcome = block_on(sandbox.invoke(Invocation {
-        source: source(folder, &case.source),
-        entry,
-        arguments: JsonText::parse(case.arguments.as_deref().unwrap_or("[]")).unwrap(),
-        limits: limits(),
-        grants: Grants::default(),
         encoding: if case.tagged { Encoding::Tagged } else { Encoding::Strict },
         seed: case.seed,
+        ..Invocation::new(source(folder, &case.source), entry, arguments, limits())
     }))
     .unwrap();
     let is_as_expected = outcome.status() == status(&case.expect)

@@ -15,7 +15,7 @@ use futures::executor::block_on;
 use futures::future::join_all;
 use greensand_sandbox::{Sandbox, SandboxSettings};
 use greensand_types::{
-    CallOutcome, CallStatus, Encoding, Entry, FunctionRuntime, Grants, Invocation, JsonText, Limits, SourceText,
+    CallOutcome, CallStatus, Encoding, Entry, FunctionRuntime, Grants, Invocation, JsonText, Limits, SourceText, Tenant,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -198,6 +198,7 @@ fn invocation(case: &Case) -> Invocation {
         grants: Grants::default(),
         encoding: Encoding::Strict,
         seed: 0,
+        tenant: Tenant::default(),
     }
 }
 

@@ -16,7 +16,7 @@ use greensand_app::{
     Environment, Equipment, Interrupt, LoadedSet, Overrides, RunEnding, Sandbox, SetSource, Silent, open_project,
     open_sandbox, prepare, train,
 };
-use greensand_types::{Encoding, Entry, FunctionRuntime, Grants, Invocation, JsonText, SourceText};
+use greensand_types::{Entry, FunctionRuntime, Invocation, JsonText, SourceText};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -184,19 +184,12 @@ fn a_learned_function_is_read_back_admitted_and_called() {
     let source = SetSource::Run { folder: TRAINED.folder.path().into(), set: "best".into() };
     let LoadedSet { set, .. } = block_on(source.load(&*SANDBOX, equipment.admission())).unwrap();
     let function = set.get("totient_sum").unwrap().draft();
-    let outcome = block_on(SANDBOX.invoke(Invocation {
-        source: SourceText {
-            language: function.language.clone(),
-            text: Arc::clone(&function.source),
-            packages: vec![],
-        },
-        entry: Entry::Function(function.signature.name().to_string()),
-        arguments: JsonText::parse("{\"first\": 1, \"last\": 100}").unwrap(),
-        limits: SANDBOX.default_limits(&function.language).unwrap(),
-        grants: Grants::default(),
-        encoding: Encoding::Strict,
-        seed: 0,
-    }));
+    let outcome = block_on(SANDBOX.invoke(Invocation::new(
+        SourceText { language: function.language.clone(), text: Arc::clone(&function.source), packages: vec![] },
+        Entry::Function(function.signature.name().to_string()),
+        JsonText::parse("{\"first\": 1, \"last\": 100}").unwrap(),
+        SANDBOX.default_limits(&function.language).unwrap(),
+    )));
     assert_eq!(outcome.unwrap().value().map(JsonText::get), Some("3044"));
 }
 

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use greensand_llm::ToolDefinition;
 use greensand_types::{
-    ContentId, Encoding, Entry, FunctionCall, FunctionName, FunctionSignature, Grants, Invocation, JsonText, Language,
-    Limits, Registration, SourceText, TaskId, ValidatedFunction,
+    ContentId, Encoding, Entry, FunctionCall, FunctionName, FunctionSignature, Invocation, JsonText, Language, Limits,
+    Registration, SourceText, TaskId, ValidatedFunction,
 };
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -112,29 +112,31 @@ impl Toolbox {
         check_arguments(&draft.signature, &arguments)?;
         let text = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
         Ok(Invocation {
-            source: SourceText {
-                language: draft.language.clone(),
-                text: draft.source.clone(),
-                packages: draft.packages.clone(),
-            },
-            entry: Entry::Function(function.name().to_string()),
-            arguments: JsonText::parse(text).map_err(|error| error.to_string())?,
-            limits: self.limits_of(&draft.language),
-            grants: Grants::default(),
             encoding: self.encoding,
             seed,
+            ..Invocation::new(
+                SourceText {
+                    language: draft.language.clone(),
+                    text: draft.source.clone(),
+                    packages: draft.packages.clone(),
+                },
+                Entry::Function(function.name().to_string()),
+                JsonText::parse(text).map_err(|error| error.to_string())?,
+                self.limits_of(&draft.language),
+            )
         })
     }
 
     fn script(&self, language: &Language, code: String, seed: u64) -> Invocation {
         Invocation {
-            source: SourceText { language: language.clone(), text: code.into(), packages: Vec::new() },
-            entry: Entry::Script,
-            arguments: JsonText::from_value(&json!([])),
-            limits: self.limits_of(language),
-            grants: Grants::default(),
             encoding: self.encoding,
             seed,
+            ..Invocation::new(
+                SourceText { language: language.clone(), text: code.into(), packages: Vec::new() },
+                Entry::Script,
+                JsonText::from_value(&json!([])),
+                self.limits_of(language),
+            )
         }
     }
 

@@ -17,7 +17,7 @@ use greensand_optimizer::{
     TrainingSettings, propose,
 };
 use greensand_types::{
-    Encoding, Entry, FunctionRuntime, FunctionSet, Gate, Grants, Invocation, JsonText, Limits, Proposal, Registration,
+    Encoding, Entry, FunctionRuntime, FunctionSet, Gate, Invocation, JsonText, Limits, Proposal, Registration,
     SourceText, StepEnd, StepReport,
 };
 use serde_json::{Value, json};
@@ -76,13 +76,13 @@ fn step(replies: Vec<ChatReply>, settings: &StepSettings) -> (StepReport, Model)
 fn run(registration: &Registration, name: &str) -> String {
     let draft = registration.register_for_executor(name).unwrap().draft();
     let invocation = Invocation {
-        source: SourceText { language: draft.language.clone(), text: draft.source.clone(), packages: Vec::new() },
-        entry: Entry::Function(name.to_owned()),
-        arguments: JsonText::parse(r#"{"a": 10}"#).unwrap(),
-        limits: Limits::DEFAULT,
-        grants: Grants::default(),
         encoding: Encoding::Tagged,
-        seed: 0,
+        ..Invocation::new(
+            SourceText { language: draft.language.clone(), text: draft.source.clone(), packages: Vec::new() },
+            Entry::Function(name.to_owned()),
+            JsonText::parse(r#"{"a": 10}"#).unwrap(),
+            Limits::DEFAULT,
+        )
     };
     block_on(Toy::default().invoke(invocation)).unwrap().value().unwrap().to_string()
 }

@@ -8,7 +8,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures::executor::block_on;
 use greensand_sandbox::{Sandbox, SandboxSettings};
-use greensand_types::{Encoding, Entry, FunctionRuntime, Grants, Invocation, JsonText, Language, SourceText};
+use greensand_types::{Entry, FunctionRuntime, Invocation, JsonText, Language, SourceText};
 
 const ADD: &str = "def f(a, b):\n    return a + b\n";
 
@@ -36,15 +36,8 @@ fn calls(criterion: &mut Criterion) {
         bencher.iter(|| block_on(sandbox.compile(source(""), limits)).unwrap());
     });
     for (name, text) in [("add", ADD), ("ten lines", TEN_LINES)] {
-        let invocation = Invocation {
-            source: source(text),
-            entry: Entry::Function("f".into()),
-            arguments: JsonText::parse("[12, 30]").unwrap(),
-            limits,
-            grants: Grants::default(),
-            encoding: Encoding::Strict,
-            seed: 0,
-        };
+        let invocation =
+            Invocation::new(source(text), Entry::Function("f".into()), JsonText::parse("[12, 30]").unwrap(), limits);
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let outcome = block_on(sandbox.invoke(invocation.clone())).unwrap();

@@ -13,9 +13,7 @@ use std::{env, fs, thread};
 use futures::executor::block_on;
 use futures::future::join_all;
 use greensand_sandbox::{ImageOrigin, Sandbox, SandboxSettings};
-use greensand_types::{
-    CallStatus, ClockGrant, Encoding, Entry, FunctionRuntime, Grants, Invocation, JsonText, Language, SourceText,
-};
+use greensand_types::{CallStatus, ClockGrant, Entry, FunctionRuntime, Invocation, JsonText, Language, SourceText};
 
 const ADD: &str = "def f(a, b):\n    return a + b\n";
 const FIRST_RESULT: &str = "--first-result";
@@ -153,13 +151,10 @@ fn source(text: &str) -> SourceText {
 }
 
 fn invocation(sandbox: &Sandbox, text: &str, arguments: &str) -> Invocation {
-    Invocation {
-        source: source(text),
-        entry: Entry::Function("f".into()),
-        arguments: JsonText::parse(arguments).unwrap(),
-        limits: sandbox.default_limits(&language()).unwrap(),
-        grants: Grants::default(),
-        encoding: Encoding::Strict,
-        seed: 0,
-    }
+    Invocation::new(
+        source(text),
+        Entry::Function("f".into()),
+        JsonText::parse(arguments).unwrap(),
+        sandbox.default_limits(&language()).unwrap(),
+    )
 }

@@ -6,7 +6,7 @@ use std::error::Error;
 
 use futures::executor::block_on;
 use greensand_sandbox::{Sandbox, SandboxSettings};
-use greensand_types::{Encoding, Entry, FunctionRuntime, Grants, Invocation, JsonText, Language, SourceText};
+use greensand_types::{Entry, FunctionRuntime, Invocation, JsonText, Language, SourceText};
 
 const SOURCE: &str = "
 def add(a, b):
@@ -22,15 +22,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{:3.0} % {}", 100.0 * progress.fraction, progress.stage.as_str());
     })?;
     let limits = sandbox.default_limits(&language).ok_or("the language is not on offer")?;
-    let outcome = block_on(sandbox.invoke(Invocation {
-        source: SourceText { language, text: SOURCE.into(), packages: Vec::new() },
-        entry: Entry::Function("add".into()),
-        arguments: JsonText::parse(r#"{"a": 2, "b": 3}"#)?,
+    let outcome = block_on(sandbox.invoke(Invocation::new(
+        SourceText { language, text: SOURCE.into(), packages: Vec::new() },
+        Entry::Function("add".into()),
+        JsonText::parse(r#"{"a": 2, "b": 3}"#)?,
         limits,
-        grants: Grants::default(),
-        encoding: Encoding::Strict,
-        seed: 0,
-    }))?;
+    )))?;
     println!("{}: {:?}", outcome.status(), outcome.value());
     println!("stdout: {:?}", outcome.stdout.text);
     println!("usage: {:?}", outcome.usage);

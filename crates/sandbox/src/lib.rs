@@ -13,7 +13,7 @@
 //!
 //! ```no_run
 //! use greensand_sandbox::{Sandbox, SandboxSettings};
-//! use greensand_types::{Encoding, Entry, FunctionRuntime, Grants, Invocation, JsonText, SourceText};
+//! use greensand_types::{Entry, FunctionRuntime, Invocation, JsonText, SourceText};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let sandbox = Sandbox::open(SandboxSettings::new("cache"))?;
@@ -21,15 +21,12 @@
 //! let Some(limits) = sandbox.default_limits(&language) else { return Ok(()) };
 //! let text = "function add(a, b) return a + b end".into();
 //! let outcome = sandbox
-//!     .invoke(Invocation {
-//!         source: SourceText { language, text, packages: Vec::new() },
-//!         entry: Entry::Function("add".into()),
-//!         arguments: JsonText::parse("[2, 3]")?,
+//!     .invoke(Invocation::new(
+//!         SourceText { language, text, packages: Vec::new() },
+//!         Entry::Function("add".into()),
+//!         JsonText::parse("[2, 3]")?,
 //!         limits,
-//!         grants: Grants::default(),
-//!         encoding: Encoding::Strict,
-//!         seed: 0,
-//!     })
+//!     ))
 //!     .await?;
 //! println!("{}: {:?}", outcome.status(), outcome.value());
 //! # Ok(())

@@ -153,7 +153,7 @@ impl Sandbox {
             Ok(position) => position,
             Err(reason) => return Ok(CallOutcome::invalid(reason)),
         };
-        let Invocation { source, entry, arguments, limits, grants, encoding, seed } = invocation;
+        let Invocation { source, entry, arguments, limits, grants, encoding, seed, tenant: _ } = invocation;
         let (verb, entry, arguments, encoding) = match entry {
             Entry::Function(name) => (Verb::Invoke, name, Some(arguments), encoding),
             Entry::Script => (Verb::Run, String::new(), None, Encoding::Tagged),

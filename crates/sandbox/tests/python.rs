@@ -10,7 +10,7 @@ use futures::executor::block_on;
 use futures::future::join_all;
 use greensand_sandbox::{Sandbox, SandboxSettings};
 use greensand_types::{
-    CallOutcome, CallStatus, DescribeOutcome, Encoding, Entry, FunctionRuntime, Grants, Invocation, JsonText, Limits,
+    CallOutcome, CallStatus, DescribeOutcome, Encoding, Entry, FunctionRuntime, Invocation, JsonText, Limits,
     ParameterKind, SourceText,
 };
 
@@ -31,15 +31,7 @@ fn source(text: &str) -> SourceText {
 }
 
 fn invocation(text: &str, arguments: &str) -> Invocation {
-    Invocation {
-        source: source(text),
-        entry: Entry::Function("f".into()),
-        arguments: JsonText::parse(arguments).unwrap(),
-        limits: limits(),
-        grants: Grants::default(),
-        encoding: Encoding::Strict,
-        seed: 0,
-    }
+    Invocation::new(source(text), Entry::Function("f".into()), JsonText::parse(arguments).unwrap(), limits())
 }
 
 fn run(invocation: Invocation) -> CallOutcome {

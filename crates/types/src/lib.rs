@@ -17,6 +17,8 @@ mod content_id;
 mod conversation;
 mod function;
 mod function_set;
+mod grants;
+mod input_files;
 mod json_text;
 mod language;
 mod limits;
@@ -28,6 +30,7 @@ mod runtime;
 mod signature;
 mod step;
 mod task;
+mod tenant;
 mod text;
 mod token_usage;
 mod verdict;
@@ -37,9 +40,14 @@ pub use content_id::{ContentId, ContentIdBuilder, ParseContentIdError};
 pub use conversation::{CallAnswer, Conversation, ConversationError, ConversationRecord, ExecutedCall};
 pub use function::{Example, FunctionDraft, ValidatedFunction};
 pub use function_set::{ApplyActionError, FunctionSet};
+pub use grants::{
+    ClockGrant, EntropyGrant, GrantedFunction, GrantedFunctions, Grants, HostFunction, HostFunctionError, HostGrant,
+    LearnedGrant,
+};
+pub use input_files::{FileName, FileNameError, InputFiles, InputFilesError};
 pub use json_text::{JsonKind, JsonText, JsonTextError};
 pub use language::{Language, LanguageError};
-pub use limits::{ClockGrant, EntropyGrant, Grants, Limits};
+pub use limits::Limits;
 pub use message::{CallId, FunctionCall, Message};
 pub use name::{FunctionName, FunctionNameError};
 pub use outcome::{CallEnding, CallOutcome, CallStatus, CallUsage, Failure, KeptText, LimitKind};
@@ -51,6 +59,7 @@ pub use runtime::{
 pub use signature::{FunctionSignature, FunctionSignatureError};
 pub use step::{Gate, Proposal, Rejection, StepEnd, StepReport};
 pub use task::{Task, TaskId, TaskIdError};
+pub use tenant::{Tenant, TenantError};
 pub use text::keep_ends;
 pub use token_usage::TokenUsage;
 pub use verdict::Verdict;

@@ -38,34 +38,3 @@ impl Default for Limits {
         Self::DEFAULT
     }
 }
-
-/// Which clock a call reads.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ClockGrant {
-    /// Starts at a fixed time and moves by what the function sleeps.
-    #[default]
-    Virtual,
-    /// The host's clock.
-    Real,
-}
-
-/// Where a call's randomness comes from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum EntropyGrant {
-    /// A generator seeded by the call.
-    #[default]
-    Seeded,
-    /// The host's entropy.
-    Real,
-}
-
-/// What a call may reach beyond its own memory. By default nothing: a virtual clock, seeded randomness.
-///
-/// There is no grant of files, network, processes or environment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Grants {
-    /// Which clock it reads.
-    pub clock: ClockGrant,
-    /// Where its randomness comes from.
-    pub entropy: EntropyGrant,
-}

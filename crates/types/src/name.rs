@@ -1,3 +1,4 @@
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -40,6 +41,12 @@ impl FromStr for FunctionName {
         Err(FunctionNameError {
             name: text.chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect(),
         })
+    }
+}
+
+impl Borrow<str> for FunctionName {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

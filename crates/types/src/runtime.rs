@@ -3,7 +3,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::{CallOutcome, Grants, JsonText, Language, Limits};
+use crate::{CallOutcome, Grants, JsonText, Language, Limits, Tenant};
 
 /// A future behind a pointer, so that ports can be used as trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -55,6 +55,16 @@ pub struct Invocation {
     pub encoding: Encoding,
     /// The seed of the call's randomness.
     pub seed: u64,
+    /// On whose behalf it runs.
+    pub tenant: Tenant,
+}
+
+impl Invocation {
+    /// A call that is granted nothing, with a strict result, seed 0, and the shared tenant.
+    pub fn new(source: SourceText, entry: Entry, arguments: JsonText, limits: Limits) -> Self {
+        let (grants, encoding, seed, tenant) = Default::default();
+        Self { source, entry, arguments, limits, grants, encoding, seed, tenant }
+    }
 }
 
 /// How a parameter takes its argument.

@@ -2,9 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use greensand_types::{
-    Encoding, Entry, FunctionRuntime, Grants, Invocation, JsonKind, JsonText, Language, Limits, SourceText,
-};
+use greensand_types::{Encoding, Entry, FunctionRuntime, Invocation, JsonKind, JsonText, Language, Limits, SourceText};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -98,13 +96,14 @@ impl Request {
             Err(message) => return Err(BadRequest { id: self.id, message }.at_line(self.line)),
         };
         let invocation = Invocation {
-            source: SourceText { language: self.language, text: self.source, packages: self.packages },
-            entry: Entry::Function(self.entry),
-            arguments: self.arguments,
-            limits,
-            grants: Grants::default(),
             encoding: self.encoding,
             seed: self.seed,
+            ..Invocation::new(
+                SourceText { language: self.language, text: self.source, packages: self.packages },
+                Entry::Function(self.entry),
+                self.arguments,
+                limits,
+            )
         };
         Ok((self.id, invocation))
     }

@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use greensand_app::batch::{outcome_json, set_limit};
 use greensand_app::{Sandbox, SetSource};
 use greensand_types::{
-    CallEnding, CallOutcome, Encoding, Entry, FunctionRuntime, Grants, Invocation, JsonKind, JsonText, LimitKind,
-    Limits, SourceText,
+    CallEnding, CallOutcome, Encoding, Entry, FunctionRuntime, Invocation, JsonKind, JsonText, LimitKind, Limits,
+    SourceText,
 };
 
 use super::common;
@@ -102,13 +102,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     common::prepare_image(&sandbox, language, terminal)?;
     let entry = callee.entry.clone();
     let invocation = Invocation {
-        source: callee.source,
-        entry: Entry::Function(callee.entry),
-        arguments: call_arguments,
-        limits,
-        grants: Grants::default(),
         encoding: arguments.encoding.into(),
         seed: arguments.seed,
+        ..Invocation::new(callee.source, Entry::Function(callee.entry), call_arguments, limits)
     };
     let outcome = common::block_on(sandbox.invoke(invocation))?.map_err(|fault| common::host_failure(&fault))?;
     let written =

@@ -1,8 +1,8 @@
 //! Gate `examples`: every example runs in the sandbox, within the limits, and gives its result.
 
 use greensand_types::{
-    CallStatus, Encoding, Entry, Example, FunctionDraft, FunctionRuntime, Gate, Grants, HostFault, Invocation,
-    JsonKind, JsonText, Limits,
+    CallStatus, Encoding, Entry, Example, FunctionDraft, FunctionRuntime, Gate, HostFault, Invocation, JsonKind,
+    JsonText, Limits,
 };
 
 use super::compile::source_of;
@@ -29,15 +29,9 @@ impl Calls<'_> {
         draft: &FunctionDraft,
         arguments: JsonText,
     ) -> Result<greensand_types::CallOutcome, HostFault> {
-        let invocation = Invocation {
-            source: source_of(draft),
-            entry: Entry::Function(draft.signature.name().to_string()),
-            arguments,
-            limits: self.limits,
-            grants: Grants::default(),
-            encoding: Encoding::Tagged,
-            seed: self.seed,
-        };
+        let entry = Entry::Function(draft.signature.name().to_string());
+        let call = Invocation::new(source_of(draft), entry, arguments, self.limits);
+        let invocation = Invocation { encoding: Encoding::Tagged, seed: self.seed, ..call };
         self.runtime.invoke(invocation).await
     }
 }

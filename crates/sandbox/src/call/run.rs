@@ -35,7 +35,7 @@ pub(crate) fn run(
 ) -> Result<CallOutcome, HostFault> {
     let _ticking = ticker.run();
     let state =
-        CallState::of_call(&call.limits, call.grants, call.seed, image.library().cloned(), cancellation.clone());
+        CallState::of_call(&call.limits, &call.grants, call.seed, image.library().cloned(), cancellation.clone());
     let mut store = guarded_store(image.engine(), state);
     let entered = enter(&mut store, image, call);
     let ending = finish(&mut store, call, entered)?;

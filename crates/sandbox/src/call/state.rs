@@ -76,7 +76,7 @@ impl CallState {
     /// The state of a call that starts now.
     pub(crate) fn of_call(
         limits: &Limits,
-        grants: Grants,
+        grants: &Grants,
         seed: u64,
         library: Option<Arc<Library>>,
         cancellation: Cancellation,
@@ -96,7 +96,7 @@ impl CallState {
 
     /// The state of a guest that is started for its image: same clock, same randomness, every time.
     pub(crate) fn of_start(limits: &Limits, library: Option<Arc<Library>>) -> Self {
-        let state = Self::of_call(limits, Grants::default(), 0, library, Cancellation::default());
+        let state = Self::of_call(limits, &Grants::default(), 0, library, Cancellation::default());
         Self { random: CallRandom::new(EntropyGrant::Seeded, 0), mode: Mode::Start, ..state }
     }
 

@@ -10,9 +10,7 @@ use std::time::Duration;
 use futures::executor::block_on;
 use greensand_guest_templates::{Artefact, GuestKind, GuestTemplate};
 use greensand_sandbox::{Sandbox, SandboxSettings};
-use greensand_types::{
-    CallOutcome, Encoding, Entry, FunctionRuntime, Grants, Invocation, JsonText, Limits, SourceText,
-};
+use greensand_types::{CallOutcome, Entry, FunctionRuntime, Invocation, JsonText, Limits, SourceText};
 
 /// The language of the guest.
 pub(crate) const LANGUAGE: &str = "letters";
@@ -37,15 +35,12 @@ pub(crate) fn reply(letter: char, kind: u8, flags: u8, message: &str, payload: &
 
 /// A call of the guest under [`LIMITS`].
 pub(crate) fn invocation(source: &str, arguments: &str) -> Invocation {
-    Invocation {
-        source: SourceText { language: LANGUAGE.parse().unwrap(), text: source.into(), packages: Vec::new() },
-        entry: Entry::Function("f".into()),
-        arguments: JsonText::parse(arguments).unwrap(),
-        limits: LIMITS,
-        grants: Grants::default(),
-        encoding: Encoding::Strict,
-        seed: 0,
-    }
+    Invocation::new(
+        SourceText { language: LANGUAGE.parse().unwrap(), text: source.into(), packages: Vec::new() },
+        Entry::Function("f".into()),
+        JsonText::parse(arguments).unwrap(),
+        LIMITS,
+    )
 }
 
 /// Runs a call of the guest in the sandbox that all tests of a suite share.

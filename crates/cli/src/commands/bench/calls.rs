@@ -2,7 +2,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use greensand_app::Sandbox;
-use greensand_types::{CallStatus, Encoding, Entry, FunctionRuntime, Grants, Invocation, JsonText, Limits, SourceText};
+use greensand_types::{CallStatus, Entry, FunctionRuntime, Invocation, JsonText, Limits, SourceText};
 
 use super::{Bench, Measurement, common, milliseconds, quantile};
 use crate::failure::Failure;
@@ -98,15 +98,12 @@ impl Bench<'_> {
     }
 
     fn invocation(&self, source: String, arguments: &str, limits: Limits) -> Invocation {
-        Invocation {
-            source: SourceText { language: self.language.clone(), text: source.into(), packages: Vec::new() },
-            entry: Entry::Function("f".into()),
-            arguments: JsonText::parse(arguments).expect("the arguments of the measurement are JSON"),
+        Invocation::new(
+            SourceText { language: self.language.clone(), text: source.into(), packages: Vec::new() },
+            Entry::Function("f".into()),
+            JsonText::parse(arguments).expect("the arguments of the measurement are JSON"),
             limits,
-            grants: Grants::default(),
-            encoding: Encoding::Strict,
-            seed: 0,
-        }
+        )
     }
 }
 
