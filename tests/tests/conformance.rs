@@ -61,6 +61,28 @@ fn every_guest_keeps_its_rules_in_the_sandbox() {
 }
 
 #[test]
+fn a_compiled_form_gives_the_outcome_of_its_source() {
+    let prepared = open();
+    let from_source = Sandbox::open(SandboxSettings { prepared_bytes: 0, ..settings() }).unwrap();
+    for folder in folders(&prepared) {
+        let Ok(text) = fs::read_to_string(folder.join("cases.jsonl")) else { continue };
+        for case in text.lines().map(|line| serde_json::from_str::<Case>(line).unwrap()) {
+            let Some(expected) = answer(&from_source, &folder, &case) else { continue };
+            // The first call makes the compiled form, or finds the one of the same source; the second finds it.
+            for _ in 0..2 {
+                let outcome = answer(&prepared, &folder, &case).unwrap();
+                let parts = |outcome: &CallOutcome| {
+                    (outcome.ending.clone(), outcome.stdout.clone(), outcome.stderr.clone(), outcome.usage.output_bytes)
+                };
+                assert_eq!(parts(&outcome), parts(&expected), "{}", case.rule);
+            }
+        }
+    }
+    assert!(prepared.prepared_functions().hits > 0);
+    assert_eq!(from_source.prepared_functions().functions, 0);
+}
+
+#[test]
 fn every_example_defines_the_function_that_it_is_named_after() {
     let sandbox = open();
     for folder in folders(&sandbox) {
@@ -80,6 +102,16 @@ fn every_example_defines_the_function_that_it_is_named_after() {
 
 /// Says how a case differs from what it expects, if it does.
 fn differs(sandbox: &Sandbox, folder: &Path, case: &Case) -> Option<String> {
+    let outcome = answer(sandbox, folder, case)?;
+    let is_as_expected = outcome.status() == status(&case.expect)
+        && outcome.stdout.text == case.expect.stdout
+        && outcome.stderr.text == case.expect.stderr
+        && says_what_it_should(&outcome, &case.expect);
+    (!is_as_expected).then(|| format!("{}: {outcome:?}", case.rule))
+}
+
+/// Runs a case as users run it; nothing if they cannot.
+fn answer(sandbox: &Sandbox, folder: &Path, case: &Case) -> Option<CallOutcome> {
     let entry = match case.export.as_deref() {
         None => Entry::Function(ENTRY.into()),
         Some("gs_run") => Entry::Script,
@@ -87,17 +119,12 @@ fn differs(sandbox: &Sandbox, folder: &Path, case: &Case) -> Option<String> {
         Some(_) => return None,
     };
     let arguments = JsonText::parse(case.arguments.as_deref().unwrap_or("[]")).unwrap();
-    let outcome = block_on(sandbox.invoke(Invocation {
+    let outcome = sandbox.invoke(Invocation {
         encoding: if case.tagged { Encoding::Tagged } else { Encoding::Strict },
         seed: case.seed,
         ..Invocation::new(source(folder, &case.source), entry, arguments, limits())
-    }))
-    .unwrap();
-    let is_as_expected = outcome.status() == status(&case.expect)
-        && outcome.stdout.text == case.expect.stdout
-        && outcome.stderr.text == case.expect.stderr
-        && says_what_it_should(&outcome, &case.expect);
-    (!is_as_expected).then(|| format!("{}: {outcome:?}", case.rule))
+    });
+    Some(block_on(outcome).unwrap())
 }
 
 /// Returns the class that a reply must become when no limit was hit.
@@ -141,6 +168,9 @@ fn folders(sandbox: &Sandbox) -> Vec<PathBuf> {
 }
 
 fn open() -> Sandbox {
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("images");
-    Sandbox::open(SandboxSettings::new(cache)).unwrap()
+    Sandbox::open(settings()).unwrap()
+}
+
+fn settings() -> SandboxSettings {
+    SandboxSettings::new(Path::new(env!("CARGO_TARGET_TMPDIR")).join("images"))
 }

@@ -7,7 +7,8 @@
 //! A language is an *image*: its guest module after initialisation, as native code. The image is made at first use
 //! (about ten seconds for a large interpreter), kept in the cache folder, and mapped by later processes.
 //!
-//! The rooms behind the door: `worker` (threads, queue, cancellation), `call` (one call on one instance), `host`
+//! The rooms behind the door: `worker` (threads, queue, cancellation), `call` (one call on clean
+//! instances), `prepared` (sources that were compiled before), `host`
 //! (what a guest may import), `outcome` (the class of an ending, from host flags only), `image` (making, keeping
 //! and opening images), `engine` (every setting of wasmtime, with its reason).
 //!
@@ -40,6 +41,7 @@ mod call;
 mod describe;
 mod engine;
 mod image;
+mod prepared;
 mod sandbox;
 mod settings;
 mod ticker;
@@ -49,5 +51,6 @@ pub use greensand_guest_templates::GuestTemplate;
 pub use image::{
     ImageError, ImageKeeping, ImageOrigin, ImageProgress, ImageReport, ImageStage, ImageStatus, UnsafeCacheError,
 };
+pub use prepared::PreparedUse;
 pub use sandbox::{OpenSandboxError, Sandbox};
 pub use settings::SandboxSettings;

@@ -7,14 +7,15 @@ use greensand_types::{
     Language, Limits, SourceText,
 };
 
-use crate::call::{self, GuestCall, Verb};
+use crate::call::{Executor, GuestCall, Verb};
 use crate::describe::description;
 use crate::engine::{self, THREAD_STACK};
 use crate::image::{ImageStore, Images};
 use crate::ticker::Ticker;
 use crate::worker::{Cancellation, WorkError, WorkerPool, panic_message};
 use crate::{
-    GuestTemplate, ImageError, ImageProgress, ImageReport, ImageStage, ImageStatus, SandboxSettings, UnsafeCacheError,
+    GuestTemplate, ImageError, ImageProgress, ImageReport, ImageStage, ImageStatus, PreparedUse, SandboxSettings,
+    UnsafeCacheError,
 };
 
 /// Runs function calls, each in a fresh WebAssembly instance.
@@ -34,7 +35,7 @@ struct Shared {
 /// What a worker needs for a call.
 struct Core {
     images: Images,
-    ticker: Ticker,
+    executor: Executor,
 }
 
 /// The sandbox could not be opened.
@@ -61,7 +62,8 @@ impl Sandbox {
         let store = ImageStore::open(&settings.cache_dir)?;
         let engine = engine::for_calls(workers).map_err(|error| OpenSandboxError::Engine(error.into()))?;
         let ticker = Ticker::start(&engine).map_err(OpenSandboxError::Threads)?;
-        let core = Arc::new(Core { images: Images::new(engine, store, &settings.languages), ticker });
+        let executor = Executor::new(ticker, settings.prepared_bytes);
+        let core = Arc::new(Core { images: Images::new(engine, store, &settings.languages), executor });
         let workers =
             WorkerPool::start(workers, settings.queue_len, THREAD_STACK).map_err(OpenSandboxError::Threads)?;
         Ok(Self { shared: Arc::new(Shared { workers, core }) })
@@ -111,6 +113,13 @@ impl Sandbox {
     pub fn image_status(&self, language: &Language) -> ImageStatus {
         let images = &self.shared.core.images;
         images.position(language).map_or(ImageStatus::UnknownLanguage, |position| images.status(position))
+    }
+
+    /// Says what is kept of functions that were compiled, and how often that was of use.
+    ///
+    /// The first call of a function, or the first look at it by [`FunctionRuntime::describe`], compiles it.
+    pub fn prepared_functions(&self) -> PreparedUse {
+        self.shared.core.executor.prepared_use()
     }
 
     /// Runs a guest call on a worker.
@@ -183,7 +192,7 @@ impl Sandbox {
 impl Core {
     fn run(&self, position: usize, call: &GuestCall, cancellation: &Cancellation) -> Result<CallOutcome, HostFault> {
         let image = self.images.for_call(position).map_err(|error| HostFault::caused_by("open an image", error))?;
-        call::run(&image, &self.ticker, call, cancellation)
+        self.executor.run(&image, call, cancellation)
     }
 }
 

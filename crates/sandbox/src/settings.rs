@@ -9,6 +9,7 @@ use greensand_guest_templates::{GuestTemplate, TEMPLATES};
 /// Defaults of [`SandboxSettings::new`]:
 /// - every guest language,
 /// - one worker per core,
+/// - 32 MiB for compiled functions,
 /// - room for 64 waiting calls per worker; who asks for more waits at the door.
 #[derive(Debug, Clone)]
 pub struct SandboxSettings {
@@ -18,6 +19,8 @@ pub struct SandboxSettings {
     pub workers: usize,
     /// How many calls may wait for a worker before the door makes callers wait; at least one.
     pub queue_len: usize,
+    /// What may be kept of functions that were compiled, in bytes; with 0 every call compiles its source.
+    pub prepared_bytes: u64,
     /// The guest languages on offer.
     pub languages: Vec<&'static GuestTemplate>,
 }
@@ -26,6 +29,12 @@ impl SandboxSettings {
     /// The defaults, with a folder for the images.
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
         let workers = thread::available_parallelism().map_or(1, NonZero::get);
-        Self { cache_dir: cache_dir.into(), workers, queue_len: 64 * workers, languages: TEMPLATES.to_vec() }
+        Self {
+            cache_dir: cache_dir.into(),
+            workers,
+            queue_len: 64 * workers,
+            prepared_bytes: 32 << 20,
+            languages: TEMPLATES.to_vec(),
+        }
     }
 }

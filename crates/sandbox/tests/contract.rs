@@ -296,7 +296,8 @@ fn unknown_languages_and_packages_are_invalid() {
 fn a_source_that_compiles_answers_null() {
     let outcome = block_on(sandbox().compile(source(&reply('r', 0, 0, "", "anything at all")), LIMITS)).unwrap();
     assert_eq!(value(&outcome), "null");
-    let outcome = block_on(sandbox().compile(source(&reply('r', 2, 0, "line 1: no", "")), LIMITS)).unwrap();
+    let outcome =
+        block_on(sandbox().compile(source(&format!("P{}", reply('r', 2, 0, "line 1: no", ""))), LIMITS)).unwrap();
     check(&outcome, CallStatus::Invalid, "line 1: no");
 }
 

@@ -15,6 +15,11 @@ impl ContentId {
         builder
     }
 
+    /// Returns the digest.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Returns the first 12 hex digits, enough to tell sets of one run apart.
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()

@@ -31,6 +31,11 @@ impl CallClock {
         Self { grant, started: Instant::now(), wall: limits.wall, slept: Duration::ZERO, cancellation }
     }
 
+    /// Counts from an earlier moment.
+    pub(crate) fn start_at(&mut self, started: Instant) {
+        self.started = started;
+    }
+
     /// Returns why the call must end now, if it must.
     pub(crate) fn stop(&self) -> Option<Stop> {
         if self.cancellation.is_requested() {

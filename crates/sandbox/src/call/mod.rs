@@ -1,11 +1,13 @@
-//! One call on one fresh instance.
+//! One call on clean guests.
 //!
-//! [`run`] writes a request into the guest, enters it, and reads the reply, as `guest-templates/ABI.md` says. While
+//! [`Executor::run`] finds or makes the compiled form of the source, writes a request into a [`guest::Guest`], enters it,
+//! and reads the reply, as `guest-templates/ABI.md` says. While
 //! the guest runs, a [`CallState`] holds everything that it may use up (`clock`, `memory`, `output`) or ask for
 //! (`host`, `random`); what stops a call is a [`Stop`] in that state, set by the host. `outcome` turns flags and
 //! reply into the class of the ending; no text of the guest takes part in that.
 
 mod clock;
+mod guest;
 mod host;
 mod memory;
 mod outcome;
@@ -16,7 +18,8 @@ mod state;
 mod text;
 mod wire;
 
+pub(crate) use guest::guarded_store;
 pub(crate) use host::link;
-pub(crate) use run::{GuestCall, guarded_store, run};
+pub(crate) use run::{Executor, GuestCall};
 pub(crate) use state::CallState;
 pub(crate) use wire::{CONTRACT, Verb};

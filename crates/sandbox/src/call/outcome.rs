@@ -109,7 +109,8 @@ fn memory_hit(limits: &Limits, trace: Option<String>) -> CallEnding {
     CallEnding::LimitHit(LimitKind::Memory, Failure { message, trace })
 }
 
-fn failure(reply: &Reply<'_>) -> Failure {
+/// Returns what a reply says went wrong.
+pub(super) fn failure(reply: &Reply<'_>) -> Failure {
     let message = match reply.message {
         [] => "the function failed without a message".to_owned(),
         message => readable(message, LONGEST_MESSAGE),

@@ -30,6 +30,11 @@ impl KeptOutput {
         self.bytes.len() as u64
     }
 
+    /// Returns what was kept, as it was written.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// Returns what was kept, as text. A character that the limit cut in two is left out.
     pub(crate) fn into_text(mut self) -> KeptText {
         if self.is_truncated {

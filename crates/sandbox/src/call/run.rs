@@ -1,12 +1,15 @@
 use std::sync::Arc;
+use std::time::Instant;
 
 use greensand_types::{CallEnding, CallOutcome, CallUsage, Encoding, Grants, HostFault, JsonText, Limits};
-use wasmtime::{Instance, Memory, Store, Trap, UpdateDeadline};
+use wasmtime::Trap;
 
-use super::outcome::{Finish, ending};
+use super::guest::Guest;
+use super::outcome::{Finish, ending, failure};
 use super::state::{CallState, Stop};
-use super::wire::{Reply, ReplyKind, Request, Verb};
+use super::wire::{Form, Reply, ReplyKind, Request, Verb};
 use crate::image::Image;
+use crate::prepared::{Preparation, Prepared, PreparedCache, PreparedKey, PreparedUse};
 use crate::ticker::Ticker;
 use crate::worker::Cancellation;
 
@@ -23,24 +26,198 @@ pub(crate) struct GuestCall {
     pub(crate) seed: u64,
 }
 
-/// Runs one call on a fresh instance of an image; its wall clock starts here.
-///
-/// # Errors
-/// When the host could not do its part. Whatever the guest does is an answer.
-pub(crate) fn run(
-    image: &Image,
-    ticker: &Ticker,
-    call: &GuestCall,
-    cancellation: &Cancellation,
-) -> Result<CallOutcome, HostFault> {
-    let _ticking = ticker.run();
-    let state =
-        CallState::of_call(&call.limits, &call.grants, call.seed, image.library().cloned(), cancellation.clone());
-    let mut store = guarded_store(image.engine(), state);
-    let entered = enter(&mut store, image, call);
-    let ending = finish(&mut store, call, entered)?;
-    // Dropping the instance is part of the call, so it happens before the clock is read.
-    let state = store.into_data();
+/// What calls share: the tick that bounds them, and the sources that were compiled before.
+pub(crate) struct Executor {
+    ticker: Ticker,
+    prepared: PreparedCache,
+}
+
+impl Executor {
+    /// An executor whose cache of compiled sources keeps up to so many bytes.
+    pub(crate) fn new(ticker: Ticker, prepared_bytes: u64) -> Self {
+        Self { ticker, prepared: PreparedCache::new(prepared_bytes) }
+    }
+
+    /// Returns what is kept of compiled sources.
+    pub(crate) fn prepared_use(&self) -> PreparedUse {
+        self.prepared.used()
+    }
+
+    /// Runs one call on clean guests of an image; its wall clock starts here.
+    ///
+    /// # Errors
+    /// When the host could not do its part. Whatever the guest does is an answer.
+    pub(crate) fn run(
+        &self,
+        image: &Image,
+        call: &GuestCall,
+        cancellation: &Cancellation,
+    ) -> Result<CallOutcome, HostFault> {
+        let _ticking = self.ticker.run();
+        let running = Running { image, call, cancellation, taken: Instant::now() };
+        match running.code(&self.prepared)? {
+            Code::Source => running.enter(None),
+            Code::Prepared(prepared) => running.enter(Some(&prepared)),
+            Code::Ended(outcome) => Ok(outcome),
+        }
+    }
+}
+
+/// A call that a worker has taken.
+struct Running<'a> {
+    image: &'a Image,
+    call: &'a GuestCall,
+    cancellation: &'a Cancellation,
+    taken: Instant,
+}
+
+/// What a call goes on with.
+enum Code {
+    Source,
+    Prepared(Arc<Prepared>),
+    /// The call ended while its source was prepared.
+    Ended(CallOutcome),
+}
+
+impl Running<'_> {
+    /// Finds what the call's source was compiled to, compiling it if need be.
+    fn code(&self, cache: &PreparedCache) -> Result<Code, HostFault> {
+        if cache.is_off() || !self.call.verb.takes_compiled_form() {
+            return Ok(Code::Source);
+        }
+        let key = PreparedKey::new(self.image.id(), &self.call.source, &self.call.entry);
+        if let Some(prepared) = cache.get(&key, self.call.limits.memory_bytes) {
+            return Ok(Code::Prepared(prepared));
+        }
+        let (preparation, ending, state) = self.prepare()?;
+        match preparation {
+            _ if state.stop.is_some() => Ok(Code::Ended(outcome(ending, state, None)?)),
+            Some(preparation) if !state.was_refused_anything() => {
+                let prepared = Arc::new(state.into_prepared(preparation));
+                cache.keep(key, prepared.clone());
+                Ok(Code::Prepared(prepared))
+            }
+            // Whatever it was, the same source meets it again, or does not.
+            Some(_) | None => Ok(Code::Source),
+        }
+    }
+
+    /// Has a clean guest compile the source.
+    fn prepare(&self) -> Result<(Option<Preparation>, CallEnding, CallState), HostFault> {
+        let library = self.image.library().cloned();
+        let state = CallState::of_preparation(&self.call.limits, library, self.cancellation.clone());
+        let request = Request {
+            form: Form::Source,
+            is_tagged: false,
+            max_result: u64::MAX,
+            seed: 0,
+            code: self.call.source.as_bytes(),
+            entry: self.call.entry.as_bytes(),
+            arguments: &[],
+        };
+        let ((preparation, ending), state) = self.on_guest(state, Verb::Prepare, &request, |state, finish| {
+            (preparation(finish), ending(state, &self.call.limits, finish))
+        })?;
+        Ok((preparation, ending, state))
+    }
+
+    /// Has a clean guest do what the call asks for.
+    fn enter(&self, prepared: Option<&Prepared>) -> Result<CallOutcome, HostFault> {
+        let call = self.call;
+        let library = self.image.library().cloned();
+        let mut state = CallState::of_call(&call.limits, &call.grants, call.seed, library, self.cancellation.clone());
+        let (form, code) = match prepared {
+            None => (Form::Source, call.source.as_bytes()),
+            Some(prepared) => {
+                // Where there is no room for it, the call has ended, as it would have while compiling.
+                let written = state.write_again(prepared);
+                match &prepared.preparation {
+                    _ if written.is_err() => {
+                        let ending = ending(&state, &call.limits, &Finish::NoReply);
+                        return outcome(ending, state.since(self.taken), Some(prepared));
+                    }
+                    Preparation::Invalid(failure) => {
+                        let ending = CallEnding::Invalid(failure.clone());
+                        return outcome(ending, state.since(self.taken), Some(prepared));
+                    }
+                    Preparation::Compiled(form) => (Form::Compiled, form.as_slice()),
+                }
+            }
+        };
+        let request = Request {
+            form,
+            is_tagged: call.encoding == Encoding::Tagged,
+            max_result: call.limits.max_result_bytes,
+            seed: call.seed,
+            code,
+            entry: call.entry.as_bytes(),
+            arguments: call.arguments.as_ref().map_or(&[], |arguments| arguments.get().as_bytes()),
+        };
+        let (ending, state) = self.on_guest(state, call.verb, &request, |state, finish| match finish {
+            Finish::Reply(reply) => {
+                ending(state, &call.limits, &Finish::Reply(without_compiled_form(call.verb, *reply)))
+            }
+            Finish::NoReply | Finish::NoRoom | Finish::Trapped(_) => ending(state, &call.limits, finish),
+        })?;
+        outcome(ending, state, prepared)
+    }
+
+    /// Enters a clean guest, and reads what came back.
+    fn on_guest<T>(
+        &self,
+        state: CallState,
+        verb: Verb,
+        request: &Request<'_>,
+        read: impl FnOnce(&CallState, &Finish<'_>) -> T,
+    ) -> Result<(T, CallState), HostFault> {
+        let mut guest = match Guest::instantiate(self.image, state.since(self.taken)) {
+            Ok(guest) => guest,
+            Err((error, mut state)) => {
+                let _ = state.check_clock();
+                let finish = unfinished(&state, error)?;
+                return Ok((read(&state, &finish), *state));
+            }
+        };
+        let entered = request.encode().map_or(Ok(None), |request| guest.enter(verb, &request));
+        // A guest that came back between the last tick and now may have overdrawn its clock.
+        let _ = guest.state().check_clock();
+        let (memory, state) = guest.memory_and_state();
+        let finish = match entered {
+            Ok(Some(packed)) => Reply::decode(memory, packed).map_or(Finish::NoReply, Finish::Reply),
+            Ok(None) => Finish::NoRoom,
+            Err(error) => unfinished(state, error)?,
+        };
+        let result = read(state, &finish);
+        // Dropping the instance is part of the call, so it happens before the clock is read for the last time.
+        Ok((result, guest.into_state()))
+    }
+}
+
+/// Says why a guest did not come back.
+fn unfinished(state: &CallState, error: wasmtime::Error) -> Result<Finish<'static>, HostFault> {
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => Ok(Finish::Trapped(*trap)),
+        None if state.stop.is_some() || state.memory.was_refused() => Ok(Finish::NoRoom),
+        None => Err(HostFault::caused_by("run an instance", error.into_boxed_dyn_error())),
+    }
+}
+
+/// Reads what a preparation gave, if every call would find the same.
+fn preparation(finish: &Finish<'_>) -> Option<Preparation> {
+    let Finish::Reply(reply) = finish else { return None };
+    match reply.kind {
+        ReplyKind::Returned => Some(Preparation::Compiled(reply.payload.to_vec())),
+        ReplyKind::BadSource | ReplyKind::BadEntry => Some(Preparation::Invalid(failure(reply))),
+        ReplyKind::Raised
+        | ReplyKind::BadArguments
+        | ReplyKind::BadResult
+        | ReplyKind::TooLarge
+        | ReplyKind::Exited => None,
+    }
+}
+
+/// Puts the outcome of a call together; its wall clock is read here for the last time.
+fn outcome(ending: CallEnding, state: CallState, prepared: Option<&Prepared>) -> Result<CallOutcome, HostFault> {
     if let Some(Stop::Fault(reason)) = state.stop {
         return Err(HostFault::new(reason));
     }
@@ -49,92 +226,15 @@ pub(crate) fn run(
         CallEnding::Raised(_) | CallEnding::LimitHit(..) | CallEnding::Denied(_) | CallEnding::Invalid(_) => 0,
     };
     let usage = CallUsage {
-        peak_memory_bytes: state.memory.peak(),
+        // What the compiler needed counts whether it ran now or before.
+        peak_memory_bytes: state.memory.peak().max(prepared.map_or(0, |prepared| prepared.peak_memory)),
         output_bytes: result_len + state.stdout.len() + state.stderr.len(),
         wall: state.clock.elapsed(),
     };
     Ok(CallOutcome { ending, stdout: state.stdout.into_text(), stderr: state.stderr.into_text(), usage })
 }
 
-/// Returns a store whose guest is held to the limits in its state.
-pub(crate) fn guarded_store(engine: &wasmtime::Engine, state: CallState) -> Store<CallState> {
-    let mut store = Store::new(engine, state);
-    store.limiter(|state| &mut state.memory);
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|mut context| {
-        context.data_mut().check_clock()?;
-        Ok(UpdateDeadline::Continue(1))
-    });
-    store
-}
-
-/// What the guest gave back, before it is looked at.
-struct Entered {
-    memory: Memory,
-    /// The packed place of the reply; nothing when there was no room for the request.
-    reply: Option<i64>,
-}
-
-fn enter(store: &mut Store<CallState>, image: &Image, call: &GuestCall) -> wasmtime::Result<Entered> {
-    let instance = image.instantiate(store)?;
-    let memory = exported_memory(store, &instance)?;
-    let request = Request {
-        is_tagged: call.encoding == Encoding::Tagged,
-        max_result: call.limits.max_result_bytes,
-        seed: call.seed,
-        code: call.source.as_bytes(),
-        entry: call.entry.as_bytes(),
-        arguments: call.arguments.as_ref().map_or(&[], |arguments| arguments.get().as_bytes()),
-    };
-    let no_room = Ok(Entered { memory, reply: None });
-    let Some(request) = request.encode() else { return no_room };
-    let Ok(length) = u32::try_from(request.len()) else { return no_room };
-    let alloc = instance.get_typed_func::<u32, u32>(&mut *store, "gs_alloc")?;
-    let pointer = alloc.call(&mut *store, length)?;
-    if pointer == 0 || memory.write(&mut *store, pointer as usize, &request).is_err() {
-        return no_room;
-    }
-    drop(request);
-    let verb = instance.get_typed_func::<(u32, u32), i64>(&mut *store, call.verb.export())?;
-    let reply = verb.call(&mut *store, (pointer, length))?;
-    Ok(Entered { memory, reply: Some(reply) })
-}
-
-fn exported_memory(store: &mut Store<CallState>, instance: &Instance) -> wasmtime::Result<Memory> {
-    let missing = || wasmtime::Error::msg("the guest exports no memory");
-    instance.get_memory(store, "memory").ok_or_else(missing)
-}
-
-fn finish(
-    store: &mut Store<CallState>,
-    call: &GuestCall,
-    entered: wasmtime::Result<Entered>,
-) -> Result<CallEnding, HostFault> {
-    // A guest that came back between the last tick and now may have overdrawn its clock.
-    let _ = store.data_mut().check_clock();
-    match entered {
-        Ok(Entered { memory, reply }) => {
-            let (bytes, state) = memory.data_and_store_mut(store);
-            let finish = match reply.map(|packed| Reply::decode(bytes, packed)) {
-                Some(Some(reply)) => Finish::Reply(without_compiled_form(call.verb, reply)),
-                Some(None) => Finish::NoReply,
-                None => Finish::NoRoom,
-            };
-            Ok(ending(state, &call.limits, &finish))
-        }
-        Err(error) => {
-            let state = store.data();
-            let finish = match error.downcast_ref::<Trap>() {
-                Some(trap) => Finish::Trapped(*trap),
-                None if state.stop.is_some() || state.memory.was_refused() => Finish::NoRoom,
-                None => return Err(HostFault::caused_by("run an instance", error.into_boxed_dyn_error())),
-            };
-            Ok(ending(state, &call.limits, &finish))
-        }
-    }
-}
-
-/// A source that compiles answers `null`: the compiled form is for the guest alone, and is not kept yet.
+/// A source that compiles answers `null`: the compiled form is for the guest alone.
 fn without_compiled_form(verb: Verb, reply: Reply<'_>) -> Reply<'_> {
     if verb == Verb::Prepare && reply.kind == ReplyKind::Returned {
         return Reply { payload: b"null", ..reply };

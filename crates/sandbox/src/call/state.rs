@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use greensand_types::{EntropyGrant, Grants, Limits};
 
@@ -8,6 +9,7 @@ use super::memory::MemoryMeter;
 use super::output::KeptOutput;
 use super::random::CallRandom;
 use crate::image::Library;
+use crate::prepared::{Preparation, Prepared};
 use crate::worker::Cancellation;
 
 /// What the host holds of one call while its instance runs.
@@ -94,6 +96,17 @@ impl CallState {
         }
     }
 
+    /// The state of the preparation for a call: the call's limits, and nothing else that tells one call from another.
+    pub(crate) fn of_preparation(limits: &Limits, library: Option<Arc<Library>>, cancellation: Cancellation) -> Self {
+        Self::of_call(limits, &Grants::default(), 0, library, cancellation)
+    }
+
+    /// Counts the wall clock from an earlier moment, at which the call was taken.
+    pub(super) fn since(mut self, taken: Instant) -> Self {
+        self.clock.start_at(taken);
+        self
+    }
+
     /// The state of a guest that is started for its image: same clock, same randomness, every time.
     pub(crate) fn of_start(limits: &Limits, library: Option<Arc<Library>>) -> Self {
         let state = Self::of_call(limits, &Grants::default(), 0, library, Cancellation::default());
@@ -110,6 +123,13 @@ impl CallState {
             Stream::Stderr => &mut self.stderr,
         };
         if output.write(bytes) { Ok(()) } else { Err(Stop::Output(stream)) }
+    }
+
+    /// Writes what the compiler wrote when the call's source was prepared.
+    pub(super) fn write_again(&mut self, prepared: &Prepared) -> wasmtime::Result<()> {
+        let written = self.write(Stream::Stdout, &prepared.stdout);
+        let written = written.and_then(|()| self.write(Stream::Stderr, &prepared.stderr));
+        written.map_err(|stop| self.end(stop))
     }
 
     /// Sleeps on the call's clock.
@@ -130,6 +150,17 @@ impl CallState {
     pub(super) fn end(&mut self, stop: Stop) -> wasmtime::Error {
         self.stop.get_or_insert(stop);
         wasmtime::Error::new(Ended)
+    }
+
+    /// Says whether the guest was refused memory or a capability, whatever it then made of that.
+    pub(super) fn was_refused_anything(&self) -> bool {
+        self.memory.was_refused() || self.refused_capability.is_some()
+    }
+
+    /// Keeps what a preparation left behind.
+    pub(super) fn into_prepared(self, preparation: Preparation) -> Prepared {
+        let (stdout, stderr) = (self.stdout.into_bytes(), self.stderr.into_bytes());
+        Prepared { preparation, stdout, stderr, peak_memory: self.memory.peak() }
     }
 
     /// Returns why the host ended the guest, in words, for a start that failed.

@@ -17,6 +17,17 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
+    /// How many there are.
+    pub(super) const COUNT: usize = 4;
+
+    /// Says whether it runs a compiled form as well as source text.
+    pub(super) fn takes_compiled_form(self) -> bool {
+        match self {
+            Self::Describe | Self::Invoke => true,
+            Self::Prepare | Self::Run => false,
+        }
+    }
+
     /// Returns the export that does it.
     pub(super) fn export(self) -> &'static str {
         match self {
@@ -28,9 +39,19 @@ impl Verb {
     }
 }
 
+/// What the code of a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Source text.
+    Source,
+    /// What the guest's own `gs_prepare` made of it.
+    Compiled,
+}
+
 /// A request, apart from how it is laid out.
 #[derive(Debug)]
 pub(super) struct Request<'a> {
+    pub(super) form: Form,
     pub(super) is_tagged: bool,
     pub(super) max_result: u64,
     pub(super) seed: u64,
@@ -42,19 +63,24 @@ pub(super) struct Request<'a> {
 impl Request<'_> {
     /// Returns the request as bytes, or nothing when a field is longer than the contract can say.
     pub(super) fn encode(&self) -> Option<Vec<u8>> {
-        const SOURCE_TEXT: u32 = 0;
+        let form = match self.form {
+            Form::Source => 0,
+            Form::Compiled => 1_u32,
+        };
         let length = |bytes: &[u8]| u32::try_from(bytes.len()).ok();
         let fields = [
-            SOURCE_TEXT,
+            form,
             u32::from(self.is_tagged),
             u32::try_from(self.max_result).unwrap_or(u32::MAX),
             length(self.code)?,
             length(self.entry)?,
             length(self.arguments)?,
         ];
-        let mut bytes: Vec<u8> = fields.iter().flat_map(|field| field.to_le_bytes()).collect();
-        bytes.extend(self.seed.to_le_bytes());
-        bytes.extend([self.code, self.entry, self.arguments].concat());
+        let parts = [self.code, self.entry, self.arguments];
+        let mut bytes = Vec::with_capacity(32 + parts.iter().map(|part| part.len()).sum::<usize>());
+        fields.iter().for_each(|field| bytes.extend_from_slice(&field.to_le_bytes()));
+        bytes.extend_from_slice(&self.seed.to_le_bytes());
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
         Some(bytes)
     }
 }
@@ -129,9 +155,10 @@ mod tests {
 
     #[test]
     fn a_request_lies_as_the_contract_says() {
-        let request = Request { is_tagged: true, max_result: 9, seed: 5, code: b"code", entry: b"f", arguments: b"[]" };
+        let (code, entry, arguments) = (b"code", b"f", b"[]");
+        let request = Request { form: Form::Compiled, is_tagged: true, max_result: 9, seed: 5, code, entry, arguments };
         let expected = [
-            &[0, 0, 0, 0, 1, 0, 0, 0, 9, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0][..],
+            &[1, 0, 0, 0, 1, 0, 0, 0, 9, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0][..],
             &[5, 0, 0, 0, 0, 0, 0, 0],
             b"codef[]",
         ];

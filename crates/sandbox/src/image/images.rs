@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use greensand_guest_templates::GuestTemplate;
-use greensand_types::Language;
+use greensand_types::{ContentId, Language};
 use wasmtime::{Engine, Instance, InstancePre, Module, Store};
 
 use super::library::Library;
@@ -14,15 +14,26 @@ use crate::engine;
 
 /// An open image: instances of it are one mapping away.
 pub(crate) struct Image {
+    id: ContentId,
     prepared: InstancePre<CallState>,
     library: Option<Arc<Library>>,
     keeping: ImageKeeping,
 }
 
 impl Image {
-    fn open(module: &Module, library: Option<Arc<Library>>, keeping: ImageKeeping) -> wasmtime::Result<Self> {
+    fn open(
+        id: ContentId,
+        module: &Module,
+        library: Option<Arc<Library>>,
+        keeping: ImageKeeping,
+    ) -> wasmtime::Result<Self> {
         let prepared = link(module.engine(), module)?.instantiate_pre(module)?;
-        Ok(Self { prepared, library, keeping })
+        Ok(Self { id, prepared, library, keeping })
+    }
+
+    /// Returns the identity of the image: what its guests are, by content.
+    pub(crate) fn id(&self) -> ContentId {
+        self.id
     }
 
     /// Returns the engine that the image is for.
@@ -166,7 +177,7 @@ impl Images {
     fn find(&self, key: ImageKey<'_>) -> Option<Image> {
         let Lookup::Found(StoredImage { code, library, bytes }) = self.store.find(key) else { return None };
         let module = native::map(&self.engine, code).ok()?;
-        Image::open(&module, library.map(Arc::new), ImageKeeping::Kept { bytes }).ok()
+        Image::open(key.id, &module, library.map(Arc::new), ImageKeeping::Kept { bytes }).ok()
     }
 
     /// Keeps a new image and opens it, from the cache if that works, else from memory.
@@ -179,6 +190,6 @@ impl Images {
             Err(reason) => reason,
         };
         let module = native::load(&self.engine, &made.code)?;
-        Image::open(&module, made.library, ImageKeeping::InMemory { reason })
+        Image::open(key.id, &module, made.library, ImageKeeping::InMemory { reason })
     }
 }

@@ -1,6 +1,7 @@
 ;; A guest for tests: it keeps the guest contract and does, for each call, what the first letter of its source says.
 ;; Where a letter replies, the rest of the source is the raw reply (kind, flags, message length, message, payload),
-;; unless said otherwise.
+;; unless said otherwise. The compiled form of a source is the source itself; where its first letter is P, preparing
+;; does what the rest says, and its reply's payload is the compiled form.
 (module
   (import "greensand" "write" (func $write (param i32 i32 i32)))
   (import "greensand" "clock" (func $clock (result i64)))
@@ -62,7 +63,7 @@
   (func $recurse (param $depth i32) (result i32)
     (i32.add (i32.const 1) (call $recurse (i32.add (local.get $depth) (i32.const 1)))))
 
-  (func $do (export "gs_invoke") (export "gs_run") (export "gs_prepare") (export "gs_describe")
+  (func $do (export "gs_invoke") (export "gs_run") (export "gs_describe")
     (param $request i32) (param $length i32) (result i64)
     (local $letter i32) (local $rest i32) (local $rest_length i32) (local $arguments i32) (local $module i32)
     (local.set $letter (i32.load8_u offset=32 (local.get $request)))
@@ -71,6 +72,8 @@
     (local.set $arguments (i32.add (i32.const 32) (i32.add (local.get $request)
       (i32.add (i32.load offset=12 (local.get $request)) (i32.load offset=16 (local.get $request))))))
 
+    ;; P: returns the number 15: it was not prepared.
+    (if (i32.eq (local.get $letter) (i32.const 0x50)) (then (return (call $reply_hex (i64.const 15)))))
     ;; r: replies.
     (if (i32.eq (local.get $letter) (i32.const 0x72))
       (then (return (call $pack (local.get $rest) (local.get $rest_length)))))
@@ -147,4 +150,15 @@
         (local.set $module (call $alloc (local.get $length)))
         (call $module_read (local.get $rest) (local.get $rest_length) (local.get $module))
         (return (call $reply_bytes (local.get $module) (local.get $length)))))
-    (unreachable)))
+    (unreachable))
+
+  (func (export "gs_prepare") (param $request i32) (param $length i32) (result i64)
+    (local $shorter i32)
+    (if (i32.ne (i32.load8_u offset=32 (local.get $request)) (i32.const 0x50))
+      (then (return (call $reply_bytes (i32.add (local.get $request) (i32.const 32))
+        (i32.load offset=12 (local.get $request))))))
+    ;; The request without the P: its header moves up by one.
+    (local.set $shorter (i32.add (local.get $request) (i32.const 1)))
+    (memory.copy (local.get $shorter) (local.get $request) (i32.const 32))
+    (i32.store offset=12 (local.get $shorter) (i32.sub (i32.load offset=12 (local.get $shorter)) (i32.const 1)))
+    (call $do (local.get $shorter) (i32.sub (local.get $length) (i32.const 1)))))

@@ -1,0 +1,79 @@
+use wasmtime::{Instance, Memory, Store, StoreContextMut, TypedFunc, UpdateDeadline};
+
+use super::state::CallState;
+use super::wire::Verb;
+use crate::image::Image;
+
+/// An instance of an image with the exports of the guest contract, and the state of the call that it serves.
+pub(crate) struct Guest {
+    store: Store<CallState>,
+    instance: Instance,
+    memory: Memory,
+    alloc: TypedFunc<u32, u32>,
+    /// Looked up at first use, one place per verb.
+    verbs: [Option<TypedFunc<(u32, u32), i64>>; Verb::COUNT],
+}
+
+impl Guest {
+    /// Makes a fresh instance for a call. The state comes back when there can be none.
+    pub(crate) fn instantiate(image: &Image, state: CallState) -> Result<Self, (wasmtime::Error, Box<CallState>)> {
+        let mut store = guarded_store(image.engine(), state);
+        match Self::parts(image, &mut store) {
+            Ok((instance, memory, alloc)) => Ok(Self { store, instance, memory, alloc, verbs: Default::default() }),
+            Err(error) => Err((error, Box::new(store.into_data()))),
+        }
+    }
+
+    fn parts(image: &Image, store: &mut Store<CallState>) -> wasmtime::Result<(Instance, Memory, TypedFunc<u32, u32>)> {
+        let instance = image.instantiate(store)?;
+        let missing = || wasmtime::Error::msg("the guest exports no memory");
+        let memory = instance.get_memory(&mut *store, "memory").ok_or_else(missing)?;
+        let alloc = instance.get_typed_func(&mut *store, "gs_alloc")?;
+        Ok((instance, memory, alloc))
+    }
+
+    /// Hands a request to a verb; returns the packed place of the reply, or nothing when there was no room.
+    pub(super) fn enter(&mut self, verb: Verb, request: &[u8]) -> wasmtime::Result<Option<i64>> {
+        let Ok(length) = u32::try_from(request.len()) else { return Ok(None) };
+        let pointer = self.alloc.call(&mut self.store, length)?;
+        if pointer == 0 || self.memory.write(&mut self.store, pointer as usize, request).is_err() {
+            return Ok(None);
+        }
+        let function = match &self.verbs[verb as usize] {
+            Some(function) => function,
+            None => {
+                let found = self.instance.get_typed_func(&mut self.store, verb.export())?;
+                self.verbs[verb as usize].insert(found)
+            }
+        };
+        function.call(&mut self.store, (pointer, length)).map(Some)
+    }
+
+    /// Returns the memory beside the state.
+    pub(super) fn memory_and_state(&mut self) -> (&[u8], &mut CallState) {
+        let (memory, state) = self.memory.data_and_store_mut(&mut self.store);
+        (memory, state)
+    }
+
+    /// Returns the state of the call.
+    pub(super) fn state(&mut self) -> &mut CallState {
+        self.store.data_mut()
+    }
+
+    /// Drops the instance and returns the state of the call.
+    pub(super) fn into_state(self) -> CallState {
+        self.store.into_data()
+    }
+}
+
+/// Returns a store whose guest is held to the limits in its state.
+pub(crate) fn guarded_store(engine: &wasmtime::Engine, state: CallState) -> Store<CallState> {
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.memory);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|mut context: StoreContextMut<'_, CallState>| {
+        context.data_mut().check_clock()?;
+        Ok(UpdateDeadline::Continue(1))
+    });
+    store
+}
