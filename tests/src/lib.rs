@@ -1,3 +1,4 @@
 //! What the suites in `tests/` share.
 
 pub mod chat_server;
+pub mod languages;
