@@ -21,9 +21,7 @@ use futures::executor::block_on;
 use futures::future::join_all;
 use greensand_sandbox::{Sandbox, SandboxSettings};
 use greensand_tests::languages::{LANGUAGES, LanguageSources, languages_of};
-use greensand_types::{
-    CallOutcome, CallStatus, Encoding, Entry, FunctionRuntime, Grants, Invocation, JsonText, Limits, SourceText, Tenant,
-};
+use greensand_types::{CallOutcome, CallStatus, Entry, FunctionRuntime, Invocation, JsonText, Limits, SourceText};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -237,34 +235,27 @@ fn invocation(case: &Case) -> Invocation {
         GeneratedArgument::NestedList { depth } => "[".repeat(*depth) + &"]".repeat(*depth),
     });
     let arguments: Vec<_> = case.args.iter().map(|argument| argument.get().to_owned()).chain(generated).collect();
+    let source = SourceText {
+        language: case.language.parse().unwrap(),
+        text: case.source.as_str().into(),
+        packages: Vec::new(),
+    };
+    let arguments = JsonText::parse(&format!("[{}]", arguments.join(","))).unwrap();
+    let call = Invocation::new(source, Entry::Function(case.entry.clone()), arguments, limits(case));
     Invocation {
-        source: SourceText {
-            language: case.language.parse().unwrap(),
-            text: case.source.as_str().into(),
-            packages: Vec::new(),
-        },
-        entry: Entry::Function(case.entry.clone()),
-        arguments: JsonText::parse(&format!("[{}]", arguments.join(","))).unwrap(),
-        limits: limits(case),
-        grants: Grants::default(),
-        encoding: Encoding::Strict,
         seed: case.limits.get("seed").map_or(0, |seed| seed.as_u64().unwrap()),
+        tenant: "hostile".parse().unwrap(),
+        ..call
     }
 }
 
-/// A call of a function of ours that takes nothing, under the default limits.
+/// A call of a function of ours that takes nothing, under the default limits, for somebody who sends nothing hostile.
 fn invocation_of(sandbox: &Sandbox, language: &LanguageSources, text: &str) -> Invocation {
     let name = language.name.parse().unwrap();
-    Invocation {
-        limits: sandbox.default_limits(&name).unwrap(),
-        source: SourceText { language: name, text: text.into(), packages: Vec::new() },
-        entry: Entry::Function("f".into()),
-        arguments: JsonText::parse("[]").unwrap(),
-        grants: Grants::default(),
-        encoding: Encoding::Strict,
-        seed: 0,
-        tenant: Tenant::default(),
-    }
+    let limits = sandbox.default_limits(&name).unwrap();
+    let source = SourceText { language: name, text: text.into(), packages: Vec::new() };
+    let call = Invocation::new(source, Entry::Function("f".into()), JsonText::parse("[]").unwrap(), limits);
+    Invocation { tenant: "control".parse().unwrap(), ..call }
 }
 
 fn limits(case: &Case) -> Limits {

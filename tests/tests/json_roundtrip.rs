@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures::executor::block_on;
 use greensand_sandbox::{Sandbox, SandboxSettings};
 use greensand_tests::languages::{KeyOrder, LanguageSources, Numbers, languages_of};
-use greensand_types::{Encoding, Entry, FunctionRuntime, Grants, Invocation, JsonText, Limits, SourceText};
+use greensand_types::{Encoding, Entry, FunctionRuntime, Invocation, JsonText, Limits, SourceText};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -190,15 +190,9 @@ fn round_trip(sandbox: &Sandbox, language: &LanguageSources, value: &Json) -> Re
 fn invocation(sandbox: &Sandbox, language: &LanguageSources, arguments: &str, encoding: Encoding) -> Invocation {
     let name = language.name.parse().unwrap();
     let limits = Limits { wall: Duration::from_secs(30), ..sandbox.default_limits(&name).unwrap() };
-    Invocation {
-        source: SourceText { language: name, text: language.identity.into(), packages: Vec::new() },
-        entry: Entry::Function("f".into()),
-        arguments: JsonText::parse(arguments).unwrap(),
-        limits,
-        grants: Grants::default(),
-        encoding,
-        seed: 0,
-    }
+    let source = SourceText { language: name, text: language.identity.into(), packages: Vec::new() };
+    let arguments = JsonText::parse(arguments).unwrap();
+    Invocation { encoding, ..Invocation::new(source, Entry::Function("f".into()), arguments, limits) }
 }
 
 fn open() -> Sandbox {
