@@ -44,6 +44,7 @@ mod image;
 mod prepared;
 mod sandbox;
 mod settings;
+mod slot;
 mod ticker;
 mod worker;
 
@@ -54,3 +55,4 @@ pub use image::{
 pub use prepared::PreparedUse;
 pub use sandbox::{OpenSandboxError, Sandbox};
 pub use settings::SandboxSettings;
+pub use slot::Recycling;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use futures::future::join_all;
-use greensand_sandbox::{Sandbox, SandboxSettings};
+use greensand_sandbox::{Recycling, Sandbox, SandboxSettings};
 use greensand_types::{
     CallOutcome, CallStatus, DescribeOutcome, Encoding, Entry, FunctionRuntime, Invocation, JsonText, Limits,
     ParameterKind, SourceText,
@@ -296,6 +296,12 @@ fn an_entry_is_described_as_its_source_defines_it() {
     assert_eq!(description.documentation, "Adds.");
     let DescribeOutcome::Failed(outcome) = describe("def g(): pass") else { panic!() };
     assert_eq!(outcome.status(), CallStatus::Invalid);
+}
+
+#[test]
+fn its_image_can_be_used_again() {
+    let report = sandbox().prepare_image(&"python".parse().unwrap(), &|_| {}).unwrap();
+    assert!(matches!(report.recycling, Recycling::Possible { globals: 1.. }), "{report:?}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::store::{ImageKey, ImageStore, Lookup, StoredImage};
 use super::{ImageError, ImageKeeping, ImageOrigin, ImageProgress, ImageReport, ImageStage, ImageStatus};
 use crate::call::{CallState, link};
 use crate::engine;
+use crate::slot::Recycling;
 
 /// An open image: instances of it are one mapping away.
 pub(crate) struct Image {
@@ -18,6 +19,7 @@ pub(crate) struct Image {
     prepared: InstancePre<CallState>,
     library: Option<Arc<Library>>,
     keeping: ImageKeeping,
+    recycling: Recycling,
 }
 
 impl Image {
@@ -26,9 +28,10 @@ impl Image {
         module: &Module,
         library: Option<Arc<Library>>,
         keeping: ImageKeeping,
+        recycling: Recycling,
     ) -> wasmtime::Result<Self> {
         let prepared = link(module.engine(), module)?.instantiate_pre(module)?;
-        Ok(Self { id, prepared, library, keeping })
+        Ok(Self { id, prepared, library, keeping, recycling })
     }
 
     /// Returns the identity of the image: what its guests are, by content.
@@ -125,8 +128,8 @@ impl Images {
         let slot = &self.slots[position];
         let mut state = slot.state.lock().unwrap_or_else(PoisonError::into_inner);
         let report = |origin, image: &Image| {
-            let keeping = image.keeping.clone();
-            Ok(ImageReport { language: language.clone(), origin, keeping })
+            let (keeping, recycling) = (image.keeping.clone(), image.recycling.clone());
+            Ok(ImageReport { language: language.clone(), origin, keeping, recycling })
         };
         if let SlotState::Open(image) = &*state {
             return report(ImageOrigin::Open, image);
@@ -175,14 +178,14 @@ impl Images {
 
     /// Opens what the cache holds; what does not verify or does not fit is as good as missing.
     fn find(&self, key: ImageKey<'_>) -> Option<Image> {
-        let Lookup::Found(StoredImage { code, library, bytes }) = self.store.find(key) else { return None };
+        let Lookup::Found(StoredImage { code, recycling, library, bytes }) = self.store.find(key) else { return None };
         let module = native::map(&self.engine, code).ok()?;
-        Image::open(key.id, &module, library.map(Arc::new), ImageKeeping::Kept { bytes }).ok()
+        Image::open(key.id, &module, library.map(Arc::new), ImageKeeping::Kept { bytes }, recycling).ok()
     }
 
     /// Keeps a new image and opens it, from the cache if that works, else from memory.
     fn keep(&self, key: ImageKey<'_>, made: MadeImage) -> wasmtime::Result<Image> {
-        let reason = match self.store.keep(key, made.code.bytes(), made.library.as_deref()) {
+        let reason = match self.store.keep(key, &made) {
             Ok(_) => match self.find(key) {
                 Some(image) => return Ok(image),
                 None => "what was written could not be read back".to_owned(),
@@ -190,6 +193,6 @@ impl Images {
             Err(reason) => reason,
         };
         let module = native::load(&self.engine, &made.code)?;
-        Image::open(key.id, &module, made.library, ImageKeeping::InMemory { reason })
+        Image::open(key.id, &module, made.library, ImageKeeping::InMemory { reason }, made.recycling)
     }
 }

@@ -14,6 +14,7 @@ use super::library::Library;
 use super::{ImageError, ImageProgress, ImageStage};
 use crate::call::{CONTRACT, CallState, guarded_store, link};
 use crate::engine;
+use crate::slot::{Audited, Recycling, audit};
 use crate::ticker::Ticker;
 
 /// The export that starts a guest.
@@ -28,6 +29,8 @@ type Cause = Box<dyn Error + Send + Sync>;
 pub(super) struct MadeImage {
     /// Native code for the engine that runs calls.
     pub(super) code: NativeCode,
+    /// Whether its instances can be used again.
+    pub(super) recycling: Recycling,
     /// The library of the language.
     pub(super) library: Option<Arc<Library>>,
     /// Until the snapshot was taken.
@@ -79,8 +82,9 @@ pub(super) fn make(
     drop(guest);
     let snapshot_time = begun.elapsed();
     let failed = stage(ImageStage::Compile);
-    let code = NativeCode::compile(engine, &snapshot).map_err(|error| failed(error.into()))?;
-    Ok(MadeImage { code, library, snapshot_time, compile_time: begun.elapsed() - snapshot_time })
+    let Audited { recycling, module } = audit(snapshot);
+    let code = NativeCode::compile(engine, &module).map_err(|error| failed(error.into()))?;
+    Ok(MadeImage { code, recycling, library, snapshot_time, compile_time: begun.elapsed() - snapshot_time })
 }
 
 fn unpack(artefact: &Artefact) -> Result<Vec<u8>, Cause> {

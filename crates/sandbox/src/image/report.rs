@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use greensand_types::Language;
 
+use crate::slot::Recycling;
+
 /// A step of making an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ImageStage {
@@ -105,6 +107,8 @@ pub struct ImageReport {
     pub origin: ImageOrigin,
     /// Whether the next process finds it.
     pub keeping: ImageKeeping,
+    /// Whether its instances can be used again.
+    pub recycling: Recycling,
 }
 
 /// What the cache holds of a language.

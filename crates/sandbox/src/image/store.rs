@@ -20,10 +20,12 @@ use greensand_types::ContentId;
 use serde::{Deserialize, Serialize};
 
 use super::library::{Index, Library};
+use super::make::MadeImage;
 use super::native::VerifiedCode;
+use crate::slot::Recycling;
 
 /// The layout of an entry. Another number makes another key, so that old and new hosts ignore each other's entries.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The longest entry that is read, in bytes: some hundred times what one with a whole standard library takes.
 const LONGEST_ENTRY: u64 = 16 << 20;
@@ -87,6 +89,7 @@ impl<'a> ImageKey<'a> {
 /// An image as it was found in the cache.
 pub(super) struct StoredImage {
     pub(super) code: VerifiedCode,
+    pub(super) recycling: Recycling,
     pub(super) library: Option<Library>,
     pub(super) bytes: u64,
 }
@@ -103,6 +106,7 @@ pub(super) enum Lookup {
 struct Entry {
     language: String,
     image: String,
+    recycling: Recycling,
     code: Piece,
     library: Option<LibraryPiece>,
 }
@@ -166,13 +170,14 @@ impl ImageStore {
     ///
     /// # Errors
     /// Why it could not be kept, in words.
-    pub(super) fn keep(&self, key: ImageKey<'_>, code: &[u8], library: Option<&Library>) -> Result<u64, String> {
+    pub(super) fn keep(&self, key: ImageKey<'_>, made: &MadeImage) -> Result<u64, String> {
+        let code = made.code.bytes();
         let folder_key = self.key.as_ref().map_err(Clone::clone)?;
         let describe = |error: io::Error| format!("write to `{}`: {error}", self.folder.display());
         let digest = blake3::hash(code);
         let code_file = format!("{}.code", &digest.to_hex()[..32]);
         self.write_piece(&code_file, code).map_err(describe)?;
-        let library = match library.and_then(Library::parts) {
+        let library = match made.library.as_deref().and_then(Library::parts) {
             Some((modules, bytes)) => {
                 let file = format!("{}.library", &blake3::hash(bytes).to_hex()[..32]);
                 self.write_piece(&file, bytes).map_err(describe)?;
@@ -184,6 +189,7 @@ impl ImageStore {
         let entry = Entry {
             language: key.language.to_owned(),
             image: key.id.to_string(),
+            recycling: made.recycling.clone(),
             code: Piece { file: code_file, bytes: code.len() as u64, digest: *digest.as_bytes() },
             library,
         };
@@ -253,7 +259,7 @@ impl ImageStore {
             }
             None => None,
         };
-        Ok(StoredImage { code: VerifiedCode::new(code), library, bytes })
+        Ok(StoredImage { code: VerifiedCode::new(code), recycling: entry.recycling.clone(), library, bytes })
     }
 
     /// Writes a file that is named by its content, always anew: one that lies there may be damaged.
