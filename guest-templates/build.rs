@@ -126,7 +126,7 @@ fn kind(folder: &Path, template: &Template) -> Result<String, Box<dyn Error>> {
         }
         (Kind::Compiled, None, None, Some(front), Some(recipe)) => {
             let front = artefact(folder, front)?;
-            Ok(format!("GuestKind::Compiled {{ front: {front}, recipe: {} }}", constant_recipe(folder, recipe)?))
+            Ok(format!("GuestKind::Compiled {{ front: {front}, recipe: &{} }}", constant_recipe(folder, recipe)?))
         }
         (Kind::Module, None, None, None, None) => Ok("GuestKind::Module".to_owned()),
         (Kind::Interpreter, ..) => Err("an interpreter has a `guest`, perhaps a `library`, and nothing else".into()),

@@ -53,7 +53,7 @@ pub enum GuestKind {
         /// A guest that reads sources and says what to compile, so that no untrusted text is parsed outside of wasm.
         front: Artefact,
         /// How the compiler is found and called.
-        recipe: Recipe,
+        recipe: &'static Recipe,
     },
     /// The source is a module that keeps the contract.
     Module,

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use greensand_sandbox::HelperProgram;
+
 /// What the process was started with: environment variables and the current folder.
 ///
 /// It is read once, at the door; everything below takes it as a value, so that tests need no process of their own.
@@ -8,14 +10,20 @@ use std::path::{Path, PathBuf};
 pub struct Environment {
     variables: BTreeMap<String, String>,
     current_dir: PathBuf,
+    helper: Option<HelperProgram>,
 }
 
 /// Variables that begin with the prefix of settings and are none.
-const NO_SETTINGS: &[&str] = &[CACHE_VARIABLE];
+const NO_SETTINGS: &[&str] = &[CACHE_VARIABLE, UNJAILED_VARIABLE];
 const PREFIX: &str = "GREENSAND_";
 
 /// The variable that names the cache folder.
 pub const CACHE_VARIABLE: &str = "GREENSAND_CACHE";
+
+/// The variable that lets compilers run without the walls that the kernel lacks, if it is `1`.
+///
+/// It is no setting of a project: whoever wrote the project does not own the machine.
+pub const UNJAILED_VARIABLE: &str = "GREENSAND_ALLOW_UNJAILED_BUILDS";
 
 impl Environment {
     /// Reads the environment of this process. Variables that are not UTF-8 are left out.
@@ -26,13 +34,25 @@ impl Environment {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
-        Ok(Self { variables: std::env::vars_os().filter_map(text).collect(), current_dir: std::env::current_dir()? })
+        let variables = std::env::vars_os().filter_map(text).collect();
+        Ok(Self { variables, current_dir: std::env::current_dir()?, helper: None })
     }
 
     /// Makes an environment of its parts.
     pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>, current_dir: impl Into<PathBuf>) -> Self {
         let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Self { variables, current_dir: current_dir.into() }
+        Self { variables, current_dir: current_dir.into(), helper: None }
+    }
+
+    /// Names the program by which the sandbox runs compilers; without one, languages that need it are refused.
+    #[must_use]
+    pub fn with_helper(self, helper: HelperProgram) -> Self {
+        Self { helper: Some(helper), ..self }
+    }
+
+    /// Returns the program by which the sandbox runs compilers.
+    pub(crate) fn helper(&self) -> Option<&HelperProgram> {
+        self.helper.as_ref()
     }
 
     /// Returns a variable; one that is empty counts as absent.

@@ -45,7 +45,7 @@ pub mod store;
 mod train;
 
 pub use diff::{Change, FunctionDiff, SetDiff, diff_sets};
-pub use environment::{CACHE_VARIABLE, Environment};
+pub use environment::{CACHE_VARIABLE, Environment, UNJAILED_VARIABLE};
 pub use equipment::{Equipment, EquipmentError};
 pub use evaluate::{EvalReport, EvaluateError, TaskReport, TooMuchMissing, evaluate};
 pub use init::{InitError, write_project};
@@ -62,7 +62,8 @@ pub use train::{RunEnding, TrainError, TrainErrorKind, TrainReport, train};
 pub use greensand_agent::{SCORERS, SolveError};
 pub use greensand_llm::{BACKENDS, ModelBackend, ModelError, ModelErrorKind};
 pub use greensand_optimizer::{AdmissionSettings, STRATEGIES};
+pub use greensand_sandbox::helper::main as run_sandbox_helper;
 pub use greensand_sandbox::{
-    GuestTemplate, ImageError, ImageKeeping, ImageOrigin, ImageProgress, ImageReport, ImageStage, ImageStatus,
-    OpenSandboxError, Sandbox, SandboxSettings,
+    GuestTemplate, HelperProgram, ImageError, ImageKeeping, ImageOrigin, ImageProgress, ImageReport, ImageStage,
+    ImageStatus, OpenSandboxError, Sandbox, SandboxSettings,
 };

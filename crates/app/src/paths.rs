@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use greensand_sandbox::{GuestTemplate, OpenSandboxError, Sandbox, SandboxSettings};
+use greensand_sandbox::{GuestTemplate, OpenSandboxError, Sandbox, SandboxSettings, UnjailedBuilds};
 use greensand_types::Language;
 
 use crate::Environment;
-use crate::environment::CACHE_VARIABLE;
+use crate::environment::{CACHE_VARIABLE, UNJAILED_VARIABLE};
 
 /// No folder could be found for the cache.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +46,7 @@ pub fn cache_dir(environment: &Environment) -> Result<PathBuf, NoCacheDirError> 
 /// # Errors
 /// When there is no place for the cache, or the engine cannot start.
 pub fn open_sandbox(environment: &Environment) -> Result<Sandbox, SandboxError> {
-    Ok(Sandbox::open(SandboxSettings::new(cache_dir(environment)?))?)
+    Ok(Sandbox::open(sandbox_settings(environment)?)?)
 }
 
 /// Opens the sandbox with so many workers; otherwise like [`open_sandbox`].
@@ -54,7 +54,33 @@ pub fn open_sandbox(environment: &Environment) -> Result<Sandbox, SandboxError> 
 /// # Errors
 /// When there is no place for the cache, or the engine cannot start.
 pub fn open_sandbox_with(environment: &Environment, workers: usize) -> Result<Sandbox, SandboxError> {
-    Ok(Sandbox::open(SandboxSettings { workers, ..SandboxSettings::new(cache_dir(environment)?) })?)
+    Ok(Sandbox::open(SandboxSettings { workers, ..sandbox_settings(environment)? })?)
+}
+
+fn sandbox_settings(environment: &Environment) -> Result<SandboxSettings, NoCacheDirError> {
+    let unjailed_builds = match environment.get(UNJAILED_VARIABLE) {
+        Some("1") => UnjailedBuilds::Allowed,
+        Some(_) | None => UnjailedBuilds::Refused,
+    };
+    Ok(SandboxSettings {
+        helper: environment.helper().cloned(),
+        tool_folders: tool_folders(environment),
+        unjailed_builds,
+        ..SandboxSettings::new(cache_dir(environment)?)
+    })
+}
+
+/// Returns where a person's compilers may be: the folders of `PATH`, and the one that an installer of compilers uses
+/// even where a shell does not know of it yet.
+fn tool_folders(environment: &Environment) -> Vec<PathBuf> {
+    let path = environment.get("PATH").unwrap_or_default();
+    let in_home = |home: &str| PathBuf::from(home).join(".cargo/bin");
+    let of_installer = match environment.get("CARGO_HOME") {
+        Some(folder) => Some(PathBuf::from(folder).join("bin")),
+        None => environment.get("HOME").map(in_home),
+    };
+    // A relative folder would depend on where the program was started.
+    std::env::split_paths(path).chain(of_installer).filter(|folder| folder.is_absolute()).collect()
 }
 
 /// Returns the guest of a language.

@@ -20,7 +20,15 @@ use commands::Cli;
 use failure::{Ending, Failure};
 use terminal::{ColorWhen, Talk, Terminal};
 
+/// The first argument of this program when the sandbox starts it as its helper; nobody types it.
+const HELPER_COMMAND: &str = "sandbox-helper";
+
 fn main() -> ExitCode {
+    // Before anything else: the helper gives up the rights of its process.
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    if arguments.next_if(|argument| argument == HELPER_COMMAND).is_some() {
+        return greensand_app::run_sandbox_helper(arguments);
+    }
     let color = ColorWhen::of_arguments(std::env::args_os());
     let matches = Cli::command().color(color.for_parser()).get_matches();
     let cli = match Cli::from_arg_matches(&matches) {

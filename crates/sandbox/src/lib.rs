@@ -40,7 +40,9 @@
 mod call;
 mod describe;
 mod engine;
+pub mod helper;
 mod image;
+pub mod jail;
 mod prepared;
 mod sandbox;
 mod settings;
@@ -49,10 +51,11 @@ mod ticker;
 mod worker;
 
 pub use greensand_guest_templates::GuestTemplate;
+pub use helper::HelperProgram;
 pub use image::{
     ImageError, ImageKeeping, ImageOrigin, ImageProgress, ImageReport, ImageStage, ImageStatus, UnsafeCacheError,
 };
 pub use prepared::PreparedUse;
 pub use sandbox::{OpenSandboxError, Sandbox};
-pub use settings::SandboxSettings;
+pub use settings::{SandboxSettings, UnjailedBuilds};
 pub use slot::Recycling;

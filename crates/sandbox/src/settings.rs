@@ -4,13 +4,18 @@ use std::thread;
 
 use greensand_guest_templates::{GuestTemplate, TEMPLATES};
 
+use crate::HelperProgram;
+
 /// What a [`Sandbox`](crate::Sandbox) is opened with.
 ///
 /// Defaults of [`SandboxSettings::new`]:
 /// - every guest language,
 /// - one worker per core,
 /// - 32 MiB for compiled functions,
-/// - room for 64 waiting calls per worker; who asks for more waits at the door.
+/// - room for 64 waiting calls per worker; who asks for more waits at the door,
+/// - no helper, so nothing is compiled: languages that need it are refused,
+/// - no program is looked for anywhere,
+/// - what compiles untrusted sources has every wall of the jail, or does not run.
 #[derive(Debug, Clone)]
 pub struct SandboxSettings {
     /// The folder that keeps images between processes. It is made if it is missing, readable by its owner only.
@@ -23,6 +28,22 @@ pub struct SandboxSettings {
     pub prepared_bytes: u64,
     /// The guest languages on offer.
     pub languages: Vec<&'static GuestTemplate>,
+    /// The program that runs compilers in the jail.
+    pub helper: Option<HelperProgram>,
+    /// The folders in which compilers are looked for, in order.
+    pub tool_folders: Vec<PathBuf>,
+    /// What happens where the kernel lacks a wall of the jail.
+    pub unjailed_builds: UnjailedBuilds,
+}
+
+/// What happens to sources that must be compiled where the kernel lacks a wall of the jail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UnjailedBuilds {
+    /// They are refused, with a sentence that says which wall is missing and how to mend it.
+    #[default]
+    Refused,
+    /// They are compiled without it: an untrusted source then reaches what the missing wall stood before.
+    Allowed,
 }
 
 impl SandboxSettings {
@@ -35,6 +56,9 @@ impl SandboxSettings {
             queue_len: 64 * workers,
             prepared_bytes: 32 << 20,
             languages: TEMPLATES.to_vec(),
+            helper: None,
+            tool_folders: Vec::new(),
+            unjailed_builds: UnjailedBuilds::Refused,
         }
     }
 }

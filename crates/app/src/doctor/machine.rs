@@ -2,6 +2,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use greensand_sandbox::jail::JailStatus;
 use rustix::process::Resource;
 
 use super::{Finding, Grade};
@@ -18,7 +19,21 @@ pub(super) fn examine() -> Vec<Finding> {
         overcommit(file("/proc/sys/vm/overcommit_memory").trim()),
         memory(&file("/proc/meminfo")),
         toolchain(),
+        jail(&JailStatus::of_this_machine()),
     ]
+}
+
+/// Compilers of untrusted sources run behind walls of the kernel.
+fn jail(status: &JailStatus) -> Finding {
+    match status.missing() {
+        None => Finding::good("jail", "landlock and seccomp stand before compilers of untrusted sources"),
+        Some(wall) => Finding::new(
+            Grade::Warning,
+            "jail",
+            format!("{} is missing, which keeps {}: languages that are compiled are refused", wall.name, wall.keeps),
+        )
+        .remedy(wall.mend),
+    }
 }
 
 fn platform(system: &str, architecture: &str) -> Finding {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use clap::Args;
 use clap::builder::{RangedU64ValueParser, TypedValueParser};
-use greensand_app::{Environment, Overrides, Sandbox, open_sandbox_with};
+use greensand_app::{Environment, HelperProgram, Overrides, Sandbox, open_sandbox_with};
 use greensand_types::{HostFault, Language};
 
 use crate::failure::{Failure, FailureKind};
@@ -78,7 +78,16 @@ pub(super) fn cores() -> usize {
 
 /// Reads the environment of this process.
 pub(super) fn environment() -> Result<Environment, Failure> {
-    Environment::current().map_err(|error| Failure::asked(format!("the current folder cannot be read: {error}")))
+    let environment = Environment::current();
+    let environment =
+        environment.map_err(|error| Failure::asked(format!("the current folder cannot be read: {error}")))?;
+    // Where this program cannot be found again, what needs the helper says so.
+    Ok(match std::env::current_exe() {
+        Ok(program) => {
+            environment.with_helper(HelperProgram { program, arguments: vec![crate::HELPER_COMMAND.into()] })
+        }
+        Err(_) => environment,
+    })
 }
 
 /// Opens the sandbox with so many workers.
