@@ -19,6 +19,7 @@
 
 use std::hash::{Hash, Hasher};
 
+use crate::call::{COMPONENT_MEMORIES, COMPONENT_PARTS};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, RegallocAlgorithm,
     Strategy, WasmFeatures,
@@ -43,10 +44,18 @@ const KEEP_RESIDENT: usize = 16 << 20;
 pub(crate) fn for_calls(workers: usize) -> wasmtime::Result<Engine> {
     // One slot per worker, and as many again for instances whose teardown another thread still waits for.
     let slots = u32::try_from(workers.saturating_mul(2)).unwrap_or(u32::MAX);
+    // A call of a component takes several of them.
+    let parts = u32::try_from(COMPONENT_PARTS).unwrap_or(u32::MAX);
+    let memories = u32::try_from(COMPONENT_MEMORIES).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_core_instances(slots)
-        .total_memories(slots)
-        .total_tables(slots)
+    pool.total_core_instances(slots.saturating_mul(parts))
+        .total_memories(slots.saturating_mul(memories))
+        .total_tables(slots.saturating_mul(parts))
+        .total_component_instances(slots)
+        .max_core_instances_per_component(parts)
+        .max_memories_per_component(memories)
+        .max_tables_per_component(parts)
+        .max_component_instance_size(1 << 20)
         .max_core_instance_size(4 << 20)
         .max_memories_per_module(1)
         .max_tables_per_module(1)
@@ -114,7 +123,14 @@ fn refused_proposals() -> WasmFeatures {
         | WasmFeatures::STACK_SWITCHING
         | WasmFeatures::CUSTOM_PAGE_SIZES
         | WasmFeatures::WIDE_ARITHMETIC
-        | WasmFeatures::COMPONENT_MODEL
+        | WasmFeatures::CM_ASYNC
+        | WasmFeatures::CM_ERROR_CONTEXT
+        | WasmFeatures::CM_THREADING
+        | WasmFeatures::CM_GC
+        | WasmFeatures::CM_MAP
+        | WasmFeatures::CM_VALUES
+        | WasmFeatures::CM_NESTED_NAMES
+        | WasmFeatures::CM_FIXED_LENGTH_LISTS
 }
 
 /// Hashes into a digest that is the same in every build of this crate, which the standard hasher does not promise.

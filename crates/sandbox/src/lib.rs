@@ -43,11 +43,13 @@ mod engine;
 pub mod helper;
 mod image;
 pub mod jail;
+mod module;
 mod prepared;
 mod sandbox;
 mod settings;
 mod slot;
 mod ticker;
+mod wasi;
 mod worker;
 
 pub use greensand_guest_templates::GuestTemplate;

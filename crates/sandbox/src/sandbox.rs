@@ -11,12 +11,19 @@ use crate::call::{Executor, GuestCall, Verb};
 use crate::describe::description;
 use crate::engine::{self, THREAD_STACK};
 use crate::image::{ImageStore, Images};
+use crate::module::Modules;
 use crate::ticker::Ticker;
 use crate::worker::{Cancellation, WorkError, WorkerPool, panic_message};
 use crate::{
     GuestTemplate, ImageError, ImageProgress, ImageReport, ImageStage, ImageStatus, PreparedUse, SandboxSettings,
     UnsafeCacheError,
 };
+
+/// How many modules are opened at once.
+const OPENERS: usize = 2;
+
+/// The stack of a thread that opens modules, in bytes: nothing of theirs runs on it.
+const OPENER_STACK: usize = 8 << 20;
 
 /// Runs function calls, each in a fresh WebAssembly instance.
 ///
@@ -29,6 +36,8 @@ pub struct Sandbox {
 struct Shared {
     // Before `core`: the workers end first, and hold their own share of what they work with.
     workers: WorkerPool,
+    /// Opens modules, so that no worker waits for a compiler.
+    openers: WorkerPool,
     core: Arc<Core>,
 }
 
@@ -36,6 +45,7 @@ struct Shared {
 struct Core {
     images: Images,
     executor: Executor,
+    modules: Modules,
 }
 
 /// The sandbox could not be opened.
@@ -63,10 +73,13 @@ impl Sandbox {
         let engine = engine::for_calls(workers).map_err(|error| OpenSandboxError::Engine(error.into()))?;
         let ticker = Ticker::start(&engine).map_err(OpenSandboxError::Threads)?;
         let executor = Executor::new(ticker, settings.prepared_bytes);
-        let core = Arc::new(Core { images: Images::new(engine, store, &settings.languages), executor });
+        let modules = Modules::new(engine.clone()).map_err(|error| OpenSandboxError::Engine(error.into()))?;
+        let core = Arc::new(Core { images: Images::new(engine, store, &settings.languages), executor, modules });
+        let openers =
+            WorkerPool::start(OPENERS, settings.queue_len, OPENER_STACK).map_err(OpenSandboxError::Threads)?;
         let workers =
             WorkerPool::start(workers, settings.queue_len, THREAD_STACK).map_err(OpenSandboxError::Threads)?;
-        Ok(Self { shared: Arc::new(Shared { workers, core }) })
+        Ok(Self { shared: Arc::new(Shared { workers, openers, core }) })
     }
 
     /// Returns the guest languages on offer.
@@ -125,13 +138,30 @@ impl Sandbox {
     /// Runs a guest call on a worker.
     async fn run(&self, position: usize, call: GuestCall) -> Result<CallOutcome, HostFault> {
         let core = self.shared.core.clone();
-        let work = move |cancellation: &Cancellation| core.run(position, &call, cancellation);
-        match self.shared.workers.run(work).await {
-            Ok(answer) => answer,
-            Err(error @ (WorkError::Panicked(_) | WorkError::Closed)) => {
-                Err(HostFault::caused_by("run a call in the sandbox", error))
-            }
+        if core.images.template(position).image().is_none() {
+            return self.run_module(call).await;
         }
+        let work = move |cancellation: &Cancellation| core.run(position, &call, cancellation);
+        answer(self.shared.workers.run(work).await)?
+    }
+
+    /// Opens the module that a source is, and runs a call of it on a worker.
+    async fn run_module(&self, call: GuestCall) -> Result<CallOutcome, HostFault> {
+        let opened = match self.shared.core.modules.opened(&call.source) {
+            Some(module) => Ok(module),
+            None => {
+                let (core, source) = (self.shared.core.clone(), call.source.clone());
+                let open = move |cancellation: &Cancellation| core.modules.open_source(&source, cancellation);
+                answer(self.shared.openers.run(open).await)?
+            }
+        };
+        let module = match opened {
+            Ok(module) => module,
+            Err(refusal) => return refusal.into_outcome(),
+        };
+        let core = self.shared.core.clone();
+        let work = move |cancellation: &Cancellation| core.executor.run_module(&module, &call, cancellation);
+        answer(self.shared.workers.run(work).await)?
     }
 
     /// Finds the language of a source, or says why there is none to run it.
@@ -218,6 +248,10 @@ impl FunctionRuntime for Sandbox {
         let template = self.languages().find(|template| template.name == language.as_str())?;
         Some(Limits { memory_bytes: template.default_memory_bytes, ..Limits::DEFAULT })
     }
+}
+
+fn answer<T>(worked: Result<T, WorkError>) -> Result<T, HostFault> {
+    worked.map_err(|error| HostFault::caused_by("run a call in the sandbox", error))
 }
 
 fn check_arguments(invocation: &Invocation) -> Result<(), String> {

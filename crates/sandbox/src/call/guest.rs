@@ -1,4 +1,4 @@
-use wasmtime::{Instance, Memory, Store, StoreContextMut, TypedFunc, UpdateDeadline};
+use wasmtime::{Engine, Instance, Memory, Store, StoreContextMut, TypedFunc, UpdateDeadline};
 
 use super::state::CallState;
 use super::wire::Verb;
@@ -17,15 +17,26 @@ pub(crate) struct Guest {
 impl Guest {
     /// Makes a fresh instance for a call. The state comes back when there can be none.
     pub(crate) fn instantiate(image: &Image, state: CallState) -> Result<Self, (wasmtime::Error, Box<CallState>)> {
-        let mut store = guarded_store(image.engine(), state);
-        match Self::parts(image, &mut store) {
+        Self::instantiate_with(image.engine(), state, |store| image.instantiate(store))
+    }
+
+    /// Makes a fresh instance in a way of the caller's. The state comes back when there can be none.
+    pub(crate) fn instantiate_with(
+        engine: &Engine,
+        state: CallState,
+        instantiate: impl FnOnce(&mut Store<CallState>) -> wasmtime::Result<Instance>,
+    ) -> Result<Self, (wasmtime::Error, Box<CallState>)> {
+        let mut store = guarded_store(engine, state);
+        match instantiate(&mut store).and_then(|instance| Self::parts(instance, &mut store)) {
             Ok((instance, memory, alloc)) => Ok(Self { store, instance, memory, alloc, verbs: Default::default() }),
             Err(error) => Err((error, Box::new(store.into_data()))),
         }
     }
 
-    fn parts(image: &Image, store: &mut Store<CallState>) -> wasmtime::Result<(Instance, Memory, TypedFunc<u32, u32>)> {
-        let instance = image.instantiate(store)?;
+    fn parts(
+        instance: Instance,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<(Instance, Memory, TypedFunc<u32, u32>)> {
         let missing = || wasmtime::Error::msg("the guest exports no memory");
         let memory = instance.get_memory(&mut *store, "memory").ok_or_else(missing)?;
         let alloc = instance.get_typed_func(&mut *store, "gs_alloc")?;
@@ -33,7 +44,7 @@ impl Guest {
     }
 
     /// Hands a request to a verb; returns the packed place of the reply, or nothing when there was no room.
-    pub(super) fn enter(&mut self, verb: Verb, request: &[u8]) -> wasmtime::Result<Option<i64>> {
+    pub(crate) fn enter(&mut self, verb: Verb, request: &[u8]) -> wasmtime::Result<Option<i64>> {
         let Ok(length) = u32::try_from(request.len()) else { return Ok(None) };
         let pointer = self.alloc.call(&mut self.store, length)?;
         if pointer == 0 || self.memory.write(&mut self.store, pointer as usize, request).is_err() {
@@ -50,24 +61,24 @@ impl Guest {
     }
 
     /// Returns the memory beside the state.
-    pub(super) fn memory_and_state(&mut self) -> (&[u8], &mut CallState) {
+    pub(crate) fn memory_and_state(&mut self) -> (&[u8], &mut CallState) {
         let (memory, state) = self.memory.data_and_store_mut(&mut self.store);
         (memory, state)
     }
 
     /// Returns the state of the call.
-    pub(super) fn state(&mut self) -> &mut CallState {
+    pub(crate) fn state(&mut self) -> &mut CallState {
         self.store.data_mut()
     }
 
     /// Drops the instance and returns the state of the call.
-    pub(super) fn into_state(self) -> CallState {
+    pub(crate) fn into_state(self) -> CallState {
         self.store.into_data()
     }
 }
 
 /// Returns a store whose guest is held to the limits in its state.
-pub(crate) fn guarded_store(engine: &wasmtime::Engine, state: CallState) -> Store<CallState> {
+pub(crate) fn guarded_store(engine: &Engine, state: CallState) -> Store<CallState> {
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.memory);
     store.set_epoch_deadline(1);

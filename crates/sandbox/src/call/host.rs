@@ -14,13 +14,13 @@ use super::text::readable;
 const MODULE: &str = "greensand";
 
 /// How much is filled between two looks at the clock, in bytes.
-const PIECE: usize = 1 << 20;
+pub(crate) const PIECE: usize = 1 << 20;
 
 /// The longest name of a library module or of a capability that is looked at, in bytes.
 const LONGEST_NAME: u32 = 1024;
 
 /// What is kept of the name of a refused capability, in bytes.
-const LONGEST_CAPABILITY: usize = 64;
+pub(crate) const LONGEST_CAPABILITY: usize = 64;
 
 /// Builds the imports of a module: the contract, and a stub that ends in `denied` for each further function.
 ///
@@ -43,7 +43,11 @@ pub(crate) fn link(engine: &Engine, module: &Module) -> wasmtime::Result<Linker<
     Ok(linker)
 }
 
-fn link_contract(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+/// Adds the imports of the guest contract to a linker.
+///
+/// # Errors
+/// Never, with a linker that allows shadowing or has none of them.
+pub(crate) fn link_contract(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "write", write)?;
     linker.func_wrap(MODULE, "clock", |caller: Caller<'_, CallState>| caller.data().clock.now())?;
     linker.func_wrap(MODULE, "sleep", |mut caller: Caller<'_, CallState>, nanoseconds: i64| {
@@ -64,7 +68,8 @@ fn write(mut caller: Caller<'_, CallState>, stream: i32, pointer: u32, length: u
     })
 }
 
-fn random(mut caller: Caller<'_, CallState>, pointer: u32, length: u32) -> wasmtime::Result<()> {
+/// Fills a range of the guest's memory with the randomness of the call.
+pub(crate) fn random(mut caller: Caller<'_, CallState>, pointer: u32, length: u32) -> wasmtime::Result<()> {
     with_range(&mut caller, "random", pointer, length, |bytes, state| {
         for piece in bytes.chunks_mut(PIECE) {
             state.random.fill(piece).map_err(|error| Stop::Fault(format!("read the host's entropy: {error}")))?;
@@ -99,7 +104,7 @@ fn module_read(mut caller: Caller<'_, CallState>, pointer: u32, length: u32, int
 
 fn refused(mut caller: Caller<'_, CallState>, pointer: u32, length: u32) -> wasmtime::Result<()> {
     with_range(&mut caller, "refused", pointer, length.min(LONGEST_NAME), |bytes, state| {
-        state.refused_capability.get_or_insert_with(|| readable(bytes, LONGEST_CAPABILITY));
+        state.note_refused(&readable(bytes, LONGEST_CAPABILITY));
         Ok(())
     })
 }
@@ -119,7 +124,7 @@ fn with_name<T>(
 }
 
 /// Runs host work on a range of the guest's memory, and ends the guest if the range or the work says so.
-fn with_range<T>(
+pub(crate) fn with_range<T>(
     caller: &mut Caller<'_, CallState>,
     import: &'static str,
     pointer: u32,

@@ -15,12 +15,27 @@ pub(crate) struct MemoryMeter {
     peak: u64,
     last_growth: u64,
     was_refused: bool,
+    /// How many instances there may be, and how many memories and tables.
+    instances: usize,
+    memories: usize,
+    tables: usize,
 }
+
+/// What the parts of one component may sum up to.
+pub(crate) const COMPONENT_PARTS: usize = 32;
+
+/// Memories among them.
+pub(crate) const COMPONENT_MEMORIES: usize = 4;
 
 impl MemoryMeter {
     /// Counts against a limit in bytes.
     pub(crate) fn new(limit: u64) -> Self {
-        Self { limit, in_use: 0, peak: 0, last_growth: 0, was_refused: false }
+        Self { limit, in_use: 0, peak: 0, last_growth: 0, was_refused: false, instances: 1, memories: 1, tables: 1 }
+    }
+
+    /// Counts for a component, which is made of several instances with memories and tables of their own.
+    pub(crate) fn of_several_instances(self) -> Self {
+        Self { instances: COMPONENT_PARTS, memories: COMPONENT_MEMORIES, tables: COMPONENT_PARTS, ..self }
     }
 
     /// Says whether a growth was refused.
@@ -73,15 +88,15 @@ impl ResourceLimiter for MemoryMeter {
     }
 
     fn instances(&self) -> usize {
-        1
+        self.instances
     }
 
     fn tables(&self) -> usize {
-        1
+        self.tables
     }
 
     fn memories(&self) -> usize {
-        1
+        self.memories
     }
 }
 

@@ -18,8 +18,12 @@ mod state;
 mod text;
 mod wire;
 
-pub(crate) use guest::guarded_store;
-pub(crate) use host::link;
-pub(crate) use run::{Executor, GuestCall};
-pub(crate) use state::CallState;
-pub(crate) use wire::{CONTRACT, Verb};
+pub(crate) use guest::{Guest, guarded_store};
+pub(crate) use host::{LONGEST_CAPABILITY, PIECE, link, link_contract, random, with_range};
+pub(crate) use memory::{COMPONENT_MEMORIES, COMPONENT_PARTS};
+pub(crate) use outcome::{Finish, LONGEST_MESSAGE, ending};
+pub(crate) use output::KeptOutput;
+pub(crate) use run::{Executor, GuestCall, outcome, unfinished};
+pub(crate) use state::{CallState, Stop, Stream};
+pub(crate) use text::readable;
+pub(crate) use wire::{CONTRACT, Form, Reply, ReplyKind, Request, Verb};

@@ -11,13 +11,13 @@ use super::text::readable;
 use super::wire::{Reply, ReplyKind};
 
 /// What is shown of a guest's message, in bytes.
-const LONGEST_MESSAGE: usize = 4 << 10;
+pub(crate) const LONGEST_MESSAGE: usize = 4 << 10;
 
 /// What is shown of a guest's trace, in bytes.
 const LONGEST_TRACE: usize = 16 << 10;
 
 /// What came back from a guest.
-pub(super) enum Finish<'a> {
+pub(crate) enum Finish<'a> {
     /// A reply that keeps the contract.
     Reply(Reply<'a>),
     /// Something that is no reply.
@@ -29,7 +29,7 @@ pub(super) enum Finish<'a> {
 }
 
 /// Returns the ending of a call, by the host's flags and then by what came back.
-pub(super) fn ending(state: &CallState, limits: &Limits, finish: &Finish<'_>) -> CallEnding {
+pub(crate) fn ending(state: &CallState, limits: &Limits, finish: &Finish<'_>) -> CallEnding {
     if let Some(stop) = &state.stop {
         return stopped(stop, limits);
     }
@@ -96,6 +96,7 @@ fn stopped(stop: &Stop, limits: &Limits) -> CallEnding {
         Stop::BadRange(import) => {
             raised(&format!("the guest broke its contract: it handed a range outside of its memory to `{import}`"))
         }
+        Stop::Exited(status) => raised(&format!("the function ended its instance with status {status}")),
         // The caller of this function never shows these two: nobody waits, or the host is at fault.
         Stop::Abandoned => raised("the call was abandoned"),
         Stop::Fault(reason) => raised(reason),

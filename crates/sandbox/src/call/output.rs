@@ -1,10 +1,16 @@
 //! What a guest writes: kept up to a limit.
 
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use greensand_types::KeptText;
 
-/// One output stream of a call.
+/// One output stream of a call. Its shares are the same stream.
 #[derive(Debug)]
-pub(crate) struct KeptOutput {
+pub(crate) struct KeptOutput(Arc<Mutex<Kept>>);
+
+#[derive(Debug)]
+struct Kept {
     bytes: Vec<u8>,
     limit: usize,
     is_truncated: bool,
@@ -13,36 +19,54 @@ pub(crate) struct KeptOutput {
 impl KeptOutput {
     /// Keeps up to `limit` bytes.
     pub(crate) fn new(limit: u64) -> Self {
-        Self { bytes: Vec::new(), limit: usize::try_from(limit).unwrap_or(usize::MAX), is_truncated: false }
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Self(Arc::new(Mutex::new(Kept { bytes: Vec::new(), limit, is_truncated: false })))
+    }
+
+    /// Returns another handle of the same stream, for what must own one.
+    pub(crate) fn share(&self) -> Self {
+        Self(self.0.clone())
     }
 
     /// Appends what there is room for, and says whether that was everything.
     #[must_use]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> bool {
-        let room = self.limit - self.bytes.len();
-        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        self.is_truncated |= bytes.len() > room;
-        !self.is_truncated
+        let mut kept = self.kept();
+        let room = kept.limit - kept.bytes.len();
+        kept.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        kept.is_truncated |= bytes.len() > room;
+        !kept.is_truncated
     }
 
     /// Returns how many bytes are kept.
     pub(crate) fn len(&self) -> u64 {
-        self.bytes.len() as u64
+        self.kept().bytes.len() as u64
+    }
+
+    /// Says whether more was written than is kept.
+    pub(crate) fn is_truncated(&self) -> bool {
+        self.kept().is_truncated
     }
 
     /// Returns what was kept, as it was written.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+        mem::take(&mut self.kept().bytes)
     }
 
     /// Returns what was kept, as text. A character that the limit cut in two is left out.
-    pub(crate) fn into_text(mut self) -> KeptText {
-        if self.is_truncated {
-            self.bytes.truncate(whole_characters(&self.bytes));
+    pub(crate) fn into_text(self) -> KeptText {
+        let mut kept = self.kept();
+        let (mut bytes, is_truncated) = (mem::take(&mut kept.bytes), kept.is_truncated);
+        if is_truncated {
+            bytes.truncate(whole_characters(&bytes));
         }
-        let text = String::from_utf8(self.bytes)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        KeptText { text, is_truncated: self.is_truncated }
+        let text =
+            String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        KeptText { text, is_truncated }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

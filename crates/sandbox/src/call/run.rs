@@ -9,6 +9,7 @@ use super::outcome::{Finish, ending, failure};
 use super::state::{CallState, Stop};
 use super::wire::{Form, Reply, ReplyKind, Request, Verb};
 use crate::image::Image;
+use crate::module::{self, OpenModule};
 use crate::prepared::{Preparation, Prepared, PreparedCache, PreparedKey, PreparedUse};
 use crate::ticker::Ticker;
 use crate::worker::Cancellation;
@@ -60,6 +61,22 @@ impl Executor {
             Code::Prepared(prepared) => running.enter(Some(&prepared)),
             Code::Ended(outcome) => Ok(outcome),
         }
+    }
+}
+
+impl Executor {
+    /// Runs one call on a fresh instance of a module; its wall clock starts here.
+    ///
+    /// # Errors
+    /// When the host could not do its part. Whatever the module does is an answer.
+    pub(crate) fn run_module(
+        &self,
+        module: &OpenModule,
+        call: &GuestCall,
+        cancellation: &Cancellation,
+    ) -> Result<CallOutcome, HostFault> {
+        let _ticking = self.ticker.run();
+        module::run(module, call, cancellation)
     }
 }
 
@@ -194,10 +211,13 @@ impl Running<'_> {
 }
 
 /// Says why a guest did not come back.
-fn unfinished(state: &CallState, error: wasmtime::Error) -> Result<Finish<'static>, HostFault> {
+///
+/// # Errors
+/// When that is no fault of the guest.
+pub(crate) fn unfinished(state: &CallState, error: wasmtime::Error) -> Result<Finish<'static>, HostFault> {
     match error.downcast_ref::<Trap>() {
         Some(trap) => Ok(Finish::Trapped(*trap)),
-        None if state.stop.is_some() || state.memory.was_refused() => Ok(Finish::NoRoom),
+        None if state.was_ended() => Ok(Finish::NoRoom),
         None => Err(HostFault::caused_by("run an instance", error.into_boxed_dyn_error())),
     }
 }
@@ -217,7 +237,14 @@ fn preparation(finish: &Finish<'_>) -> Option<Preparation> {
 }
 
 /// Puts the outcome of a call together; its wall clock is read here for the last time.
-fn outcome(ending: CallEnding, state: CallState, prepared: Option<&Prepared>) -> Result<CallOutcome, HostFault> {
+///
+/// # Errors
+/// When the host could not do its part.
+pub(crate) fn outcome(
+    ending: CallEnding,
+    state: CallState,
+    prepared: Option<&Prepared>,
+) -> Result<CallOutcome, HostFault> {
     if let Some(Stop::Fault(reason)) = state.stop {
         return Err(HostFault::new(reason));
     }

@@ -10,20 +10,22 @@ use super::output::KeptOutput;
 use super::random::CallRandom;
 use crate::image::Library;
 use crate::prepared::{Preparation, Prepared};
+use crate::wasi::ComponentState;
 use crate::worker::Cancellation;
 
 /// What the host holds of one call while its instance runs.
 pub(crate) struct CallState {
     pub(super) clock: CallClock,
     pub(super) memory: MemoryMeter,
-    pub(super) stdout: KeptOutput,
-    pub(super) stderr: KeptOutput,
+    pub(crate) stdout: KeptOutput,
+    pub(crate) stderr: KeptOutput,
     pub(super) random: CallRandom,
     /// What the guest told to have been refused; the first only.
     pub(super) refused_capability: Option<String>,
     /// Why the host ended the call. Set once, by [`CallState::end`].
     pub(super) stop: Option<Stop>,
     pub(super) library: Option<Arc<Library>>,
+    component: Option<Box<ComponentState>>,
     mode: Mode,
 }
 
@@ -49,6 +51,8 @@ pub(crate) enum Stop {
     Denied(String),
     /// It handed a range to the named import that is not within its memory.
     BadRange(&'static str),
+    /// It asked the host to end it, with this status.
+    Exited(i32),
     /// The host could not do its part.
     Fault(String),
 }
@@ -92,6 +96,7 @@ impl CallState {
             refused_capability: None,
             stop: None,
             library,
+            component: None,
             mode: Mode::Call,
         }
     }
@@ -107,6 +112,11 @@ impl CallState {
         self
     }
 
+    /// The state of a call of a component, which is made of several instances.
+    pub(crate) fn for_component(self) -> Self {
+        Self { memory: self.memory.of_several_instances(), ..self }
+    }
+
     /// The state of a guest that is started for its image: same clock, same randomness, every time.
     pub(crate) fn of_start(limits: &Limits, library: Option<Arc<Library>>) -> Self {
         let state = Self::of_call(limits, &Grants::default(), 0, library, Cancellation::default());
@@ -114,7 +124,7 @@ impl CallState {
     }
 
     /// Appends to an output stream.
-    pub(super) fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), Stop> {
+    pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), Stop> {
         if self.mode == Mode::Start {
             return Ok(());
         }
@@ -133,11 +143,45 @@ impl CallState {
     }
 
     /// Sleeps on the call's clock.
-    pub(super) fn sleep(&mut self, nanoseconds: i64) -> Result<(), Stop> {
+    pub(crate) fn sleep(&mut self, nanoseconds: i64) -> Result<(), Stop> {
         match self.mode {
             Mode::Call => self.clock.sleep(nanoseconds),
             Mode::Start => Ok(()),
         }
+    }
+
+    /// Returns what the guest reads of the clock: nanoseconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now()
+    }
+
+    /// Fills a buffer with the randomness of the call.
+    pub(crate) fn fill_random(&mut self, buffer: &mut [u8]) -> Result<(), Stop> {
+        self.random.fill(buffer).map_err(|error| Stop::Fault(format!("read the host's entropy: {error}")))
+    }
+
+    /// Returns what the host holds for a component.
+    pub(crate) fn component(&mut self) -> &mut ComponentState {
+        self.component.get_or_insert_with(|| Box::new(ComponentState::new()))
+    }
+
+    /// Ends the call if a stream that others hold a share of was overrun.
+    pub(crate) fn check_output(&mut self) {
+        for (output, stream) in [(&self.stdout, Stream::Stdout), (&self.stderr, Stream::Stderr)] {
+            if output.is_truncated() {
+                self.stop.get_or_insert(Stop::Output(stream));
+            }
+        }
+    }
+
+    /// Says whether the host ended the call, or refused it memory.
+    pub(crate) fn was_ended(&self) -> bool {
+        self.stop.is_some() || self.memory.was_refused()
+    }
+
+    /// Keeps that a capability was asked for and refused; the first of a call counts.
+    pub(crate) fn note_refused(&mut self, capability: &str) {
+        self.refused_capability.get_or_insert_with(|| capability.to_owned());
     }
 
     /// Looks at the clock, at a tick.
@@ -147,7 +191,7 @@ impl CallState {
     }
 
     /// Ends the call: keeps the reason and returns what unwinds the guest.
-    pub(super) fn end(&mut self, stop: Stop) -> wasmtime::Error {
+    pub(crate) fn end(&mut self, stop: Stop) -> wasmtime::Error {
         self.stop.get_or_insert(stop);
         wasmtime::Error::new(Ended)
     }
@@ -171,6 +215,7 @@ impl CallState {
             Stop::Output(_) => "it wrote too much".into(),
             Stop::Denied(import) => format!("it called the import `{import}`, which the host does not offer"),
             Stop::BadRange(import) => format!("it handed a range outside of its memory to `{import}`"),
+            Stop::Exited(status) => format!("it ended itself with status {status}"),
             Stop::Fault(reason) => reason.clone(),
         })
     }

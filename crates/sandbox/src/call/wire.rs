@@ -41,7 +41,7 @@ impl Verb {
 
 /// What the code of a request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// Source text.
     Source,
     /// What the guest's own `gs_prepare` made of it.
@@ -50,19 +50,19 @@ pub(super) enum Form {
 
 /// A request, apart from how it is laid out.
 #[derive(Debug)]
-pub(super) struct Request<'a> {
-    pub(super) form: Form,
-    pub(super) is_tagged: bool,
-    pub(super) max_result: u64,
-    pub(super) seed: u64,
-    pub(super) code: &'a [u8],
-    pub(super) entry: &'a [u8],
-    pub(super) arguments: &'a [u8],
+pub(crate) struct Request<'a> {
+    pub(crate) form: Form,
+    pub(crate) is_tagged: bool,
+    pub(crate) max_result: u64,
+    pub(crate) seed: u64,
+    pub(crate) code: &'a [u8],
+    pub(crate) entry: &'a [u8],
+    pub(crate) arguments: &'a [u8],
 }
 
 impl Request<'_> {
     /// Returns the request as bytes, or nothing when a field is longer than the contract can say.
-    pub(super) fn encode(&self) -> Option<Vec<u8>> {
+    pub(crate) fn encode(&self) -> Option<Vec<u8>> {
         let form = match self.form {
             Form::Source => 0,
             Form::Compiled => 1_u32,
@@ -87,17 +87,17 @@ impl Request<'_> {
 
 /// A reply, as it lies in the guest's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Reply<'a> {
-    pub(super) kind: ReplyKind,
-    pub(super) is_out_of_memory: bool,
-    pub(super) is_refusal: bool,
-    pub(super) message: &'a [u8],
-    pub(super) payload: &'a [u8],
+pub(crate) struct Reply<'a> {
+    pub(crate) kind: ReplyKind,
+    pub(crate) is_out_of_memory: bool,
+    pub(crate) is_refusal: bool,
+    pub(crate) message: &'a [u8],
+    pub(crate) payload: &'a [u8],
 }
 
 /// What a guest says became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ReplyKind {
+pub(crate) enum ReplyKind {
     Returned,
     Raised,
     BadSource,
@@ -110,7 +110,7 @@ pub(super) enum ReplyKind {
 
 impl<'a> Reply<'a> {
     /// Reads a reply out of the guest's memory, or nothing when it is not one.
-    pub(super) fn decode(memory: &'a [u8], packed: i64) -> Option<Self> {
+    pub(crate) fn decode(memory: &'a [u8], packed: i64) -> Option<Self> {
         let packed = packed.cast_unsigned();
         let start = usize::try_from(packed >> 32).ok()?;
         let length = usize::try_from(packed & 0xffff_ffff).ok()?;

@@ -93,6 +93,11 @@ impl Images {
         self.slots.iter().position(|slot| slot.template.name == language.as_str())
     }
 
+    /// Returns the language of a slot.
+    pub(crate) fn template(&self, position: usize) -> &'static GuestTemplate {
+        self.slots[position].template
+    }
+
     /// Returns the image of a slot for a call, opening it at first use. Needs a thread with the stack of a worker.
     ///
     /// # Errors

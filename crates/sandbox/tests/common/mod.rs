@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "every suite uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected is found")]
 
+pub(crate) mod modules;
+
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
