@@ -1,6 +1,7 @@
 //! What the suites need to know of each guest language: a few sources, and how it writes what it got.
 //!
-//! The host knows no language by name, but a suite that calls functions must write some. [`languages_of`] gives the rows
+//! The host knows no language by name, but a suite that calls functions must write some. (Modules that people bring have no
+//! sources, and no row.) [`languages_of`] gives the rows
 //! of the languages that are on offer, and insists that there is one for each: a new language cannot be forgotten.
 
 /// How a language gives numbers back.

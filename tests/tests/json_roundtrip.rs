@@ -31,7 +31,9 @@ const SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 #[test]
 fn any_json_goes_through_every_language_without_loss() {
     let sandbox = open();
-    for language in languages_of(sandbox.languages().map(|language| language.name)) {
+    for language in
+        languages_of(sandbox.languages().filter(|language| language.image().is_some()).map(|language| language.name))
+    {
         for value in hard_values() {
             round_trip(&sandbox, language, &value).unwrap_or_else(|difference| panic!("{difference}"));
         }

@@ -57,6 +57,17 @@ pub fn open_sandbox_with(environment: &Environment, workers: usize) -> Result<Sa
     Ok(Sandbox::open(SandboxSettings { workers, ..sandbox_settings(environment)? })?)
 }
 
+/// Opens the sandbox with settings that differ from those of [`open_sandbox`].
+///
+/// # Errors
+/// When there is no place for the cache, or the engine cannot start.
+pub fn open_sandbox_as(
+    environment: &Environment,
+    change: impl FnOnce(SandboxSettings) -> SandboxSettings,
+) -> Result<Sandbox, SandboxError> {
+    Ok(Sandbox::open(change(sandbox_settings(environment)?))?)
+}
+
 fn sandbox_settings(environment: &Environment) -> Result<SandboxSettings, NoCacheDirError> {
     let unjailed_builds = match environment.get(UNJAILED_VARIABLE) {
         Some("1") => UnjailedBuilds::Allowed,

@@ -50,7 +50,7 @@ fn what_is_asked_wrongly_is_exit_code_2_and_says_what_to_do() {
         (&["show", "."], "is no run folder"),
         (&["diff", "missing", "a", "b"], "missing"),
         (&["eval", ".", "--set", "empty", "--split", "tset"], "there is no split `tset`"),
-        (&["bench", "--language", "No Such"], "is not the name of a language"),
+        (&["bench", "--language", "No Such"], "no guest language is called `No Such`"),
         (&["--color", "mauve"], "invalid value 'mauve'"),
     ] {
         let answer = greensand(arguments).code(2).says(said);

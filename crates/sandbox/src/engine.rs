@@ -40,6 +40,13 @@ const REVISION: u32 = 1;
 /// Dirty memory of a slot that is kept resident for the next call, in bytes: above what an interpreter dirties.
 const KEEP_RESIDENT: usize = 16 << 20;
 
+/// Says whether the kernel tells which pages of an instance a call has changed (`PAGEMAP_SCAN`, Linux 6.7).
+///
+/// Where it does not, every call has a fresh instance, and calls are slower.
+pub fn scans_changed_pages() -> bool {
+    PoolingAllocationConfig::is_pagemap_scan_available()
+}
+
 /// Starts the engine that runs calls.
 pub(crate) fn for_calls(workers: usize) -> wasmtime::Result<Engine> {
     // One slot per worker, and as many again for instances whose teardown another thread still waits for.

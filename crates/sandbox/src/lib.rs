@@ -52,6 +52,7 @@ mod ticker;
 mod wasi;
 mod worker;
 
+pub use engine::scans_changed_pages;
 pub use greensand_guest_templates::GuestTemplate;
 pub use helper::HelperProgram;
 pub use image::{

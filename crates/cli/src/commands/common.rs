@@ -7,7 +7,7 @@ use std::path::Path;
 
 use clap::Args;
 use clap::builder::{RangedU64ValueParser, TypedValueParser};
-use greensand_app::{Environment, HelperProgram, Overrides, Sandbox, open_sandbox_with};
+use greensand_app::{Environment, HelperProgram, Overrides, Sandbox, SandboxSettings, open_sandbox_with};
 use greensand_types::{HostFault, Language};
 
 use crate::failure::{Failure, FailureKind};
@@ -95,6 +95,14 @@ pub(super) fn open_sandbox(workers: usize) -> Result<Sandbox, Failure> {
     Ok(open_sandbox_with(&environment()?, workers)?)
 }
 
+/// Opens the sandbox of commands with other settings.
+pub(super) fn open_sandbox_as(
+    environment: &Environment,
+    change: impl FnOnce(SandboxSettings) -> SandboxSettings,
+) -> Result<Sandbox, Failure> {
+    Ok(greensand_app::open_sandbox_as(environment, change)?)
+}
+
 /// Runs a future to its end on this thread.
 pub(super) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -138,6 +146,11 @@ pub(super) fn language_of(path: &Path, flag: Option<&str>, sandbox: &Sandbox) ->
         (None, None) => Err(Failure::asked(format!("the ending of `{}` does not say its language", path.display()))
             .hint(format!("name it with `--language L`; there are: {names}"))),
     }
+}
+
+/// Finds a language by its name or an alias.
+pub(super) fn language_named(name: &str, sandbox: &Sandbox) -> Result<Language, Failure> {
+    language_of(Path::new(""), Some(name), sandbox)
 }
 
 /// The failure of a file that a person named.

@@ -2,115 +2,145 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use greensand_app::Sandbox;
-use greensand_types::{CallStatus, Entry, FunctionRuntime, Invocation, JsonText, Limits, SourceText};
+use greensand_types::{CallStatus, FunctionRuntime};
 
-use super::{Bench, Measurement, common, milliseconds, quantile};
+use super::report::{Asked, Measurement};
+use super::{Bench, Mode, common, microseconds, milliseconds, quantile, run_to};
 use crate::failure::Failure;
 
-pub(super) const SOURCE: &str = "def f(a, b):\n    return a + b\n";
-const SPINNING: &str = "def f():\n    while True:\n        pass\n";
-
-/// How long calls are kept alive while memory is looked at, and when it is looked at.
-const ALIVE: Duration = Duration::from_millis(1500);
-const LOOK_AFTER: Duration = Duration::from_millis(700);
+const ARGUMENTS: &str = "[20, 22]";
 
 impl Bench<'_> {
-    /// Measures single calls on one thread, and how many a second one and several threads make.
+    /// Measures single calls one after the other.
     pub(super) fn calls(&self) -> Result<Vec<Measurement>, Failure> {
-        let sandbox = self.sandbox(1)?;
-        sandbox.prepare_image(&self.language, &|_| {})?;
-        self.time_calls(&sandbox, 50)?;
-        let mut samples = self.time_calls(&sandbox, self.repetitions)?;
-        let one = self.rate(1)?;
-        let several = self.rate(self.threads)?;
-        let covers = "fresh instance, compile the source, run, JSON in and out";
+        let asked = &self.subject.asked;
+        let mut prepared = self.latencies(Mode::Prepared, self.effort.calls)?;
+        let mut from_source = self.latencies(Mode::FromSource, self.effort.calls.div_ceil(4))?;
+        let [prepared_p50, prepared_p99] = [0.5, 0.99].map(|share| quantile(&mut prepared, share));
+        let [source_p50, source_p99] = [0.5, 0.99].map(|share| quantile(&mut from_source, share));
+        let row = |key: &str, name: &str, value, samples: &Vec<f64>| {
+            self.named(key, name).value(value, "us").samples(samples.len())
+        };
+        let mut rows = vec![
+            row("prepared.p50", "prepared call, p50", prepared_p50, &prepared)
+                .covers("f(a, b), compiled before: isolated, JSON in and out, limits on")
+                .asked(asked.prepared_p50),
+            row("prepared.p99", "prepared call, p99", prepared_p99, &prepared)
+                .covers("the same; at most 4 times p50")
+                .asked(Asked::AtMost(4.0 * prepared_p50)),
+        ];
+        // What is built on the host has no fresh compilation in each call: see `source_to_callable`.
+        if self.subject.asked.from_source_p50.is_some() || source_p50 < 10_000.0 {
+            rows.push(
+                row("from_source.p50", "call from source, p50", source_p50, &from_source)
+                    .covers("compiled in each call, in a fresh instance")
+                    .asked(asked.from_source_p50),
+            );
+            rows.push(row("from_source.p99", "call from source, p99", source_p99, &from_source).covers("the same"));
+        }
+        Ok(rows)
+    }
+
+    /// Measures how many calls one thread makes, how many several do, and their ratio.
+    pub(super) fn rates(&self) -> Result<Vec<Measurement>, Failure> {
+        let threads = self.threads;
+        let (one_calls, one) = self.rate(1)?;
+        let (several_calls, several) = self.rate(threads)?;
+        #[expect(clippy::cast_precision_loss, reason = "a number of threads")]
+        let asked = Asked::AtLeast(0.85 * threads as f64);
+        let ratio =
+            self.named("calls_per_second.ratio", format!("{threads} threads to one")).value(several / one, "times");
         Ok(vec![
-            Measurement::new("call from source, p50", quantile(&mut samples, 0.5), "ms", covers),
-            Measurement::new("call from source, p99", quantile(&mut samples, 0.99), "ms", ""),
-            Measurement::new("calls, 1 thread", one, "calls/s", covers),
-            Measurement::new(format!("calls, {} threads", self.threads), several, "calls/s", covers),
+            self.named("calls_per_second.one", "calls, 1 thread")
+                .value(one, "calls/s")
+                .samples(one_calls)
+                .covers("prepared, one worker, two calls under way"),
+            self.named("calls_per_second.all", format!("calls, {threads} threads"))
+                .value(several, "calls/s")
+                .samples(several_calls)
+                .covers("the same for each thread; the callers run on the same cores"),
+            // With one thread there is nothing to compare.
+            ratio.covers("the two above").asked((threads > 1).then_some(asked)),
         ])
     }
 
-    /// Measures what a live instance makes dirty: several calls are kept alive, and the process is looked at.
-    pub(super) fn dirty_memory(&self) -> Result<Measurement, Failure> {
-        const INSTANCES: usize = 4;
-        let sandbox = self.sandbox(INSTANCES)?;
-        sandbox.prepare_image(&self.language, &|_| {})?;
-        let before = private_dirty_kib()?;
-        let during = thread::scope(|scope| {
-            for _ in 0..INSTANCES {
-                scope.spawn(|| {
-                    let limits = Limits { wall: ALIVE, ..self.limits(&sandbox) };
-                    common::block_on(sandbox.invoke(self.invocation(SPINNING.to_owned(), "[]", limits)))
-                });
+    /// Measures how long a source takes that was never seen before, until it can be called.
+    pub(super) fn source_to_callable(&self) -> Result<Measurement, Failure> {
+        let sandbox = self.sandbox(1, Mode::Prepared)?;
+        let until = Instant::now() + self.effort.compile_for;
+        let mut samples = Vec::new();
+        while samples.len() < self.effort.compiles && (samples.len() < 3 || Instant::now() < until) {
+            let source = format!("{}{} {}\n", self.subject.sum, self.subject.comment, samples.len() + 1);
+            let call = self.call(&sandbox, &source, ARGUMENTS);
+            let started = Instant::now();
+            let compiled = common::block_on(sandbox.compile(call.source, call.limits))?;
+            samples.push(milliseconds(started.elapsed()));
+            let outcome = compiled.map_err(|fault| common::host_failure(&fault))?;
+            if outcome.status() != CallStatus::Ok {
+                return Err(Failure::no(format!("a source of the measurement did not compile: {outcome:?}")));
             }
-            thread::sleep(LOOK_AFTER);
-            private_dirty_kib()
-        })?;
-        let each = during.saturating_sub(before) as f64 / 1024.0 / INSTANCES as f64;
-        let covers =
-            "private dirty pages of the process, 4 calls alive, the first use of their slots and stacks included";
-        Ok(Measurement::new("dirty memory per live call", each, "MiB", covers))
+        }
+        Ok(self
+            .named("source_to_callable.p50", "source to callable, p50")
+            .value(quantile(&mut samples, 0.5), "ms")
+            .samples(samples.len())
+            .covers("check and compile a source that is new")
+            .asked(self.subject.asked.source_to_callable))
     }
 
-    fn time_calls(&self, sandbox: &Sandbox, repetitions: usize) -> Result<Vec<f64>, Failure> {
-        let limits = self.limits(sandbox);
+    /// Returns what calls take that are made one after the other, in microseconds.
+    fn latencies(&self, mode: Mode, calls: usize) -> Result<Vec<f64>, Failure> {
+        let sandbox = self.sandbox(1, mode)?;
+        self.call_for(&sandbox, calls.div_ceil(10))?;
+        self.call_for(&sandbox, calls)
+    }
+
+    fn call_for(&self, sandbox: &Sandbox, calls: usize) -> Result<Vec<f64>, Failure> {
         common::block_on(async {
-            let mut samples = Vec::with_capacity(repetitions);
-            for _ in 0..repetitions {
-                let invocation = self.invocation(SOURCE.to_owned(), "[20, 22]", limits);
+            let mut samples = Vec::with_capacity(calls);
+            // What is built takes a while in each call: enough is enough.
+            let until = Instant::now() + Duration::from_secs(1).max(self.effort.count_for * 4);
+            while samples.len() < calls && (samples.len() < 3 || Instant::now() < until) {
+                let call = self.call(sandbox, self.subject.sum, ARGUMENTS);
                 let started = Instant::now();
-                let outcome = sandbox.invoke(invocation).await.map_err(|fault| common::host_failure(&fault))?;
-                samples.push(milliseconds(started.elapsed()));
-                if outcome.status() != CallStatus::Ok {
-                    let message = outcome.failure().map(|failure| failure.message.clone()).unwrap_or_default();
-                    return Err(Failure::no(format!(
-                        "a call of the measurement ended with {}: {message}",
-                        outcome.status()
-                    )));
-                }
+                run_to(sandbox, call, CallStatus::Ok).await?;
+                samples.push(microseconds(started.elapsed()));
             }
             Ok(samples)
         })?
     }
 
-    /// Returns calls per second of so many threads, each waiting for its calls one after the other.
-    fn rate(&self, threads: usize) -> Result<f64, Failure> {
-        let sandbox = self.sandbox(threads)?;
-        sandbox.prepare_image(&self.language, &|_| {})?;
-        self.time_calls(&sandbox, 20 * threads)?;
+    /// Returns how many calls so many threads made, and how many that is in a second.
+    fn rate(&self, threads: usize) -> Result<(usize, f64), Failure> {
+        let sandbox = self.sandbox(threads, Mode::Prepared)?;
+        self.call_for(&sandbox, 20 * threads)?;
         let started = Instant::now();
+        let until = started + self.effort.count_for;
         let done = thread::scope(|scope| {
-            let callers: Vec<_> =
-                (0..threads).map(|_| scope.spawn(|| self.time_calls(&sandbox, self.repetitions))).collect();
-            callers
-                .into_iter()
-                .map(|caller| caller.join().unwrap_or_else(|_| Err(Failure::bug("a caller panicked"))))
-                .collect::<Result<Vec<_>, _>>()
+            let callers: Vec<_> = (0..threads).map(|_| scope.spawn(|| self.call_until(&sandbox, until))).collect();
+            let join = |caller: thread::ScopedJoinHandle<'_, Result<usize, Failure>>| {
+                caller.join().unwrap_or_else(|_| Err(Failure::bug("a caller panicked")))
+            };
+            callers.into_iter().map(join).collect::<Result<Vec<_>, _>>()
         })?;
-        let calls: usize = done.iter().map(Vec::len).sum();
-        Ok(calls as f64 / started.elapsed().as_secs_f64())
+        let calls = done.into_iter().sum::<usize>();
+        #[expect(clippy::cast_precision_loss, reason = "far fewer calls than a float can count")]
+        Ok((calls, calls as f64 / started.elapsed().as_secs_f64()))
     }
 
-    fn limits(&self, sandbox: &Sandbox) -> Limits {
-        sandbox.default_limits(&self.language).unwrap_or_default()
+    fn call_until(&self, sandbox: &Sandbox, until: Instant) -> Result<usize, Failure> {
+        let one_after_the_other = || async {
+            let mut calls = 0;
+            while Instant::now() < until {
+                run_to(sandbox, self.call(sandbox, self.subject.sum, ARGUMENTS), CallStatus::Ok).await?;
+                calls += 1;
+            }
+            Ok::<usize, Failure>(calls)
+        };
+        // Two under way: so the worker never waits for its caller to wake up.
+        common::block_on(async {
+            let (first, second) = tokio::join!(one_after_the_other(), one_after_the_other());
+            Ok(first? + second?)
+        })?
     }
-
-    fn invocation(&self, source: String, arguments: &str, limits: Limits) -> Invocation {
-        Invocation::new(
-            SourceText { language: self.language.clone(), text: source.into(), packages: Vec::new() },
-            Entry::Function("f".into()),
-            JsonText::parse(arguments).expect("the arguments of the measurement are JSON"),
-            limits,
-        )
-    }
-}
-
-fn private_dirty_kib() -> Result<u64, Failure> {
-    let path = "/proc/self/smaps_rollup";
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::no(format!("cannot read `{path}`: {error}")))?;
-    text.lines()
-        .find_map(|line| line.strip_prefix("Private_Dirty:")?.trim().strip_suffix(" kB")?.parse().ok())
-        .ok_or_else(|| Failure::no(format!("`{path}` does not say how much is dirty")))
 }

@@ -6,8 +6,12 @@ use std::time::Instant;
 use greensand_app::{Equipment, Interrupt, Overrides, Silent, Split, evaluate, open_project};
 use greensand_types::FunctionSet;
 
-use super::{Bench, Measurement, common};
+use super::report::Measurement;
+use super::{Bench, Mode, common};
 use crate::failure::Failure;
+
+/// The key of its first number.
+pub(super) const KEY: &str = "evaluation";
 
 const TASKS: u32 = 256;
 const JOBS: u32 = 16;
@@ -22,10 +26,9 @@ impl Bench<'_> {
             |error: std::io::Error| Failure::no(format!("cannot write the project of the measurement: {error}"));
         let folder = tempfile::tempdir().map_err(failed)?;
         self.write_project(folder.path()).map_err(failed)?;
-        let project = open_project(folder.path(), &Overrides::new(), &self.environment)?;
-        let sandbox = self.sandbox(self.threads)?;
-        sandbox.prepare_image(&self.language, &|_| {})?;
-        let equipment = Equipment::open(&project, Arc::new(sandbox), &self.environment)?;
+        let project = open_project(folder.path(), &Overrides::new(), self.environment)?;
+        let sandbox = self.sandbox(self.threads, Mode::Prepared)?;
+        let equipment = Equipment::open(&project, Arc::new(sandbox), self.environment)?;
         let (set, interrupt) = (Arc::new(FunctionSet::empty()), Interrupt::new());
         let started = Instant::now();
         let report = common::block_on_all(evaluate(&project, &equipment, &set, Split::Train, &Silent, &interrupt))??;
@@ -40,15 +43,14 @@ impl Bench<'_> {
             )));
         }
         let ideal = f64::from(TASKS.div_ceil(JOBS) * REPLIES * REPLY_MS) / 1000.0;
-        let covers = "256 tasks, 16 at once, 2 scripted replies of 20 ms and 1 sandboxed call each";
         Ok(vec![
-            Measurement::new("evaluation", elapsed, "s", covers),
-            Measurement::new(
-                "evaluation, to the ideal",
-                elapsed / ideal,
-                "times",
-                "the ideal is the time of the replies alone",
-            ),
+            Measurement::new(None, KEY, "evaluation")
+                .value(elapsed, "s")
+                .samples(TASKS as usize)
+                .covers("tasks, 16 at once, of 2 scripted replies of 20 ms and 1 sandboxed call each"),
+            Measurement::new(None, "evaluation_to_ideal", "evaluation, to the ideal")
+                .value(elapsed / ideal, "times")
+                .covers("the ideal is the time of the replies alone"),
         ])
     }
 

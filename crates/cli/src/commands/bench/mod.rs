@@ -1,35 +1,50 @@
 //! Measures what the speed of Greensand is promised in, on this machine, through the same doors that commands use.
 //!
-//! Each measurement says what it covers. Numbers of a busy machine are numbers of a busy machine: run it twice.
+//! A measurement is a method of [`Bench`] that returns [`Measurement`]s; each says what it covers, of how many samples it
+//! is made, and what was asked. `subjects` holds the functions that are measured, one row for each language; `report`
+//! writes. Numbers of a busy machine are numbers of a busy machine: the report holds the load, and says so.
 
 mod calls;
 mod evaluation;
+mod image;
+mod limits;
+mod machine;
+mod memory;
 mod process;
+mod report;
+mod subjects;
+mod tenants;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
-use greensand_app::{Environment, ImageKeeping, ImageOrigin, Sandbox, open_sandbox_with};
-use greensand_types::Language;
-use serde::Serialize;
+use greensand_app::{Environment, Sandbox, SandboxSettings};
+use greensand_types::{CallStatus, Entry, FunctionRuntime, Invocation, JsonText, Language, Limits, SourceText};
 
 use super::common;
 use crate::failure::{Ending, Failure};
-use crate::terminal::{BOLD, DIM, Terminal};
+use crate::terminal::Terminal;
+use machine::Machine;
+use report::{Measurement, Report};
+use subjects::{Subject, subject_of};
 
-/// Measure calls, starts and evaluation on this machine.
+/// Measure calls, starts, limits and memory on this machine, beside what was asked.
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Arguments {
-    /// The guest language
-    #[arg(long, value_name = "L", default_value = "python")]
-    language: String,
+    /// A guest language; may be given again; the default is each of them
+    #[arg(long, value_name = "L")]
+    language: Vec<String>,
 
-    /// Fewer repetitions
+    /// Takes some minutes, for numbers that repeat
+    #[arg(long, conflicts_with = "quick")]
+    long: bool,
+
+    /// Takes some seconds, for a first look
     #[arg(long)]
     quick: bool,
 
-    /// Also makes the image anew, in an empty cache folder that is thrown away
+    /// Also makes each image anew, in an empty cache folder that is thrown away
     #[arg(long)]
     image: bool,
 
@@ -37,121 +52,205 @@ pub(crate) struct Arguments {
     #[arg(long, short, value_name = "N", value_parser = common::jobs())]
     jobs: Option<usize>,
 
-    /// Prints the measurements as JSON
+    /// Prints the report as JSON, whose keys stay
     #[arg(long)]
     json: bool,
 }
 
 const HELP: &str = "\
+Beside each number stands what was asked of it, on two quiet cores. The keys of the JSON report are listed in
+crates/cli/README.md.
+
 Examples:
   greensand bench
-  greensand bench --quick --json
-  greensand bench --image";
+  greensand bench --language python --quick
+  greensand bench --long --image --json";
 
-/// One number, with what it covers.
-#[derive(Debug, Serialize)]
-struct Measurement {
-    name: String,
-    value: f64,
-    unit: &'static str,
-    covers: &'static str,
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+struct Effort {
+    /// Calls of which quantiles are taken.
+    calls: usize,
+    /// How long calls are counted.
+    count_for: Duration,
+    /// Sources that are compiled, if each takes little.
+    compiles: usize,
+    /// The most that compiling them may take.
+    compile_for: Duration,
+    /// Starts of this program.
+    starts: usize,
+    /// Calls that run into their wall clock.
+    stalls: usize,
 }
 
-impl Measurement {
-    fn new(name: impl Into<String>, value: f64, unit: &'static str, covers: &'static str) -> Self {
-        Self { name: name.into(), value: (value * 1000.0).round() / 1000.0, unit, covers }
-    }
+const QUICK: Effort = Effort {
+    calls: 300,
+    count_for: Duration::from_millis(150),
+    compiles: 50,
+    compile_for: Duration::from_millis(700),
+    starts: 5,
+    stalls: 10,
+};
+const NORMAL: Effort = Effort {
+    calls: 2_000,
+    count_for: Duration::from_millis(600),
+    compiles: 200,
+    compile_for: Duration::from_secs(2),
+    starts: 15,
+    stalls: 24,
+};
+const LONG: Effort = Effort {
+    calls: 50_000,
+    count_for: Duration::from_secs(5),
+    compiles: 2_000,
+    compile_for: Duration::from_secs(15),
+    starts: 100,
+    stalls: 400,
+};
+
+/// How functions are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// As commands run them: compiled once.
+    Prepared,
+    /// Compiled anew for each call.
+    FromSource,
 }
 
 /// What is measured with.
 struct Bench<'a> {
+    subject: &'static Subject,
     language: Language,
-    repetitions: usize,
+    effort: Effort,
     threads: usize,
-    environment: Environment,
+    environment: &'a Environment,
     terminal: &'a Terminal,
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
-    let language = arguments.language.parse().map_err(|error| Failure::asked(format!("{error}")))?;
-    let bench = Bench {
-        language,
-        repetitions: if arguments.quick { 100 } else { 1000 },
-        threads: arguments.jobs.unwrap_or_else(common::cores),
-        environment: common::environment()?,
-        terminal,
-    };
-    let mut measurements = Vec::new();
-    if arguments.image {
-        measurements.extend(bench.fresh_image()?);
+    let environment = common::environment()?;
+    let mut report = Report::new(Machine::look());
+    for language in languages(arguments, &environment)? {
+        let Some(subject) = subject_of(language.as_str()) else {
+            report.left_out.push(format!("`{language}`, of which no function is measured"));
+            continue;
+        };
+        let effort = match (arguments.quick, arguments.long) {
+            (true, _) => QUICK,
+            (false, true) => LONG,
+            (false, false) => NORMAL,
+        };
+        let threads = arguments.jobs.unwrap_or_else(common::cores);
+        let bench = Bench { subject, language, effort, threads, environment: &environment, terminal };
+        if let Some(reason) = bench.cannot_run()? {
+            report.left_out.push(format!("`{}`: {reason}", subject.language));
+            continue;
+        }
+        terminal.say(format_args!("measuring {}", subject.language));
+        report.measurements.extend(bench.measure(arguments.image)?);
+        if report.measurements.iter().all(|row| row.key != evaluation::KEY) && bench.has_scripts() {
+            report.measurements.extend(bench.evaluation()?);
+        }
     }
-    measurements.push(bench.image()?);
-    measurements.push(bench.first_result()?);
-    measurements.extend(bench.calls()?);
-    measurements.push(bench.dirty_memory()?);
-    measurements.extend(bench.evaluation()?);
+    // What is of no language stands at the end.
+    report.measurements.sort_by_key(|row| !row.key.contains('.'));
+    report.machine.look_again();
     if arguments.json {
-        common::write_json(&measurements, terminal)?;
+        common::write_json(&report, terminal)?;
     } else {
-        common::write_text(&table(&measurements), terminal)?;
+        common::write_text(&report.text(), terminal)?;
     }
     Ok(Ending::Done)
 }
 
-impl Bench<'_> {
-    fn sandbox(&self, workers: usize) -> Result<Sandbox, Failure> {
-        Ok(open_sandbox_with(&self.environment, workers)?)
+/// Returns the languages that were asked for, or all.
+fn languages(arguments: &Arguments, environment: &Environment) -> Result<Vec<Language>, Failure> {
+    let sandbox = common::open_sandbox_as(environment, |settings| SandboxSettings { workers: 1, ..settings })?;
+    let parse = |name: &str| name.parse::<Language>().map_err(|error| Failure::asked(error.to_string()));
+    if arguments.language.is_empty() {
+        return sandbox.languages().map(|guest| parse(guest.name)).collect();
     }
+    arguments.language.iter().map(|name| common::language_named(name, &sandbox)).collect()
+}
 
-    /// Makes the image in a cache folder of its own.
-    fn fresh_image(&self) -> Result<Vec<Measurement>, Failure> {
-        let folder = tempfile::tempdir().map_err(|error| Failure::no(format!("cannot make a folder: {error}")))?;
-        let cache = folder.path().to_string_lossy().into_owned();
-        let environment = Environment::of([("GREENSAND_CACHE", cache.as_str())], folder.path());
-        let sandbox = open_sandbox_with(&environment, 1)?;
-        let started = Instant::now();
-        common::prepare_image(&sandbox, &self.language, self.terminal)?;
-        let mut measurements = vec![Measurement::new(
-            "image, made",
-            started.elapsed().as_secs_f64(),
-            "s",
-            "unpack, start, snapshot, compile, keep",
-        )];
-        let report = sandbox.prepare_image(&self.language, &|_| {})?;
-        if let ImageKeeping::Kept { bytes } = report.keeping {
-            measurements.push(Measurement::new(
-                "image, on disk",
-                bytes as f64 / f64::from(1 << 20),
-                "MiB",
-                "native code and library",
-            ));
+impl Bench<'_> {
+    /// Measures everything that is said of one language.
+    fn measure(&self, makes_image: bool) -> Result<Vec<Measurement>, Failure> {
+        let mut measurements = self.calls()?;
+        measurements.extend(self.rates()?);
+        measurements.push(self.source_to_callable()?);
+        measurements.extend(self.overshoot()?);
+        measurements.push(self.neighbour()?);
+        measurements.push(self.dirty_memory()?);
+        measurements.extend(self.image()?);
+        measurements.push(self.first_result()?);
+        if makes_image {
+            measurements.extend(self.fresh_image()?);
         }
         Ok(measurements)
     }
 
-    /// Opens the image from the cache, after making it there if need be.
-    fn image(&self) -> Result<Measurement, Failure> {
-        common::prepare_image(&self.sandbox(1)?, &self.language, self.terminal)?;
-        let started = Instant::now();
-        let sandbox = self.sandbox(1)?;
-        let report = sandbox.prepare_image(&self.language, &|_| {})?;
-        let elapsed = milliseconds(started.elapsed());
-        Ok(match report.origin {
-            ImageOrigin::Cache | ImageOrigin::Open => {
-                Measurement::new("image, from the cache", elapsed, "ms", "start the engine, check the image, map it")
+    fn named(&self, key: &str, name: impl Into<String>) -> Measurement {
+        Measurement::new(Some(self.subject.language), key, name)
+    }
+
+    /// Opens a sandbox whose images are there.
+    fn sandbox(&self, workers: usize, mode: Mode) -> Result<Sandbox, Failure> {
+        let sandbox = common::open_sandbox_as(self.environment, |settings| {
+            let settings = SandboxSettings { workers, ..settings };
+            match mode {
+                Mode::Prepared => settings,
+                Mode::FromSource => SandboxSettings { prepared_bytes: 0, ..settings },
             }
-            ImageOrigin::Made { .. } => Measurement::new(
-                "image, made again",
-                elapsed,
-                "ms",
-                "the cache does not keep it: see `greensand doctor`",
-            ),
-        })
+        })?;
+        common::prepare_image(&sandbox, &self.language, self.terminal)?;
+        Ok(sandbox)
+    }
+
+    /// Says why functions of the language cannot run on this machine, if they cannot.
+    fn cannot_run(&self) -> Result<Option<String>, Failure> {
+        let sandbox = self.sandbox(1, Mode::Prepared)?;
+        let call = self.call(&sandbox, self.subject.sum, "[20, 22]");
+        let outcome = common::block_on(sandbox.invoke(call))?.map_err(|fault| common::host_failure(&fault))?;
+        Ok(outcome.failure().map(|failure| failure.message.clone()))
+    }
+
+    /// Says whether the language runs scripts, which the evaluation needs.
+    fn has_scripts(&self) -> bool {
+        self.subject.language == "python"
+    }
+
+    /// A call under the default limits of the language.
+    fn call(&self, sandbox: &Sandbox, source: &str, arguments: &str) -> Invocation {
+        let limits = sandbox.default_limits(&self.language).unwrap_or_default();
+        let source = SourceText { language: self.language.clone(), text: source.into(), packages: Vec::new() };
+        let arguments = JsonText::parse(arguments).expect("the arguments of a measurement are JSON");
+        Invocation::new(source, Entry::Function("f".into()), arguments, limits)
+    }
+
+    /// The same call with another wall clock.
+    fn call_within(&self, sandbox: &Sandbox, source: &str, arguments: &str, wall: Duration) -> Invocation {
+        let call = self.call(sandbox, source, arguments);
+        Invocation { limits: Limits { wall, ..call.limits }, ..call }
     }
 }
 
+/// Runs a call that must end in a certain way, or nothing that is measured means anything.
+async fn run_to(sandbox: &Sandbox, call: Invocation, expected: CallStatus) -> Result<(), Failure> {
+    let outcome = sandbox.invoke(call).await.map_err(|fault| common::host_failure(&fault))?;
+    if outcome.status() == expected {
+        return Ok(());
+    }
+    let message = outcome.failure().map(|failure| failure.message.clone()).unwrap_or_default();
+    Err(Failure::no(format!("a call of the measurement ended with {}, not {expected}: {message}", outcome.status())))
+}
+
 fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
+    duration.as_secs_f64() * 1e3
+}
+
+fn microseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
 }
 
 /// Returns the value below which a share of the samples lies. Sorts them.
@@ -160,15 +259,6 @@ fn quantile(samples: &mut [f64], share: f64) -> f64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index of a share of 0 to 1")]
     let index = ((samples.len() as f64 * share) as usize).min(samples.len().saturating_sub(1));
     samples.get(index).copied().unwrap_or(f64::NAN)
-}
-
-fn table(measurements: &[Measurement]) -> String {
-    let width = measurements.iter().map(|measurement| measurement.name.chars().count()).max().unwrap_or(0);
-    let row = |measurement: &Measurement| {
-        let Measurement { name, value, unit, covers } = measurement;
-        format!("{name:<width$}  {BOLD}{value:>10.3}{BOLD:#} {unit:<8} {DIM}{covers}{DIM:#}\n")
-    };
-    measurements.iter().map(row).collect()
 }
 
 #[cfg(test)]
