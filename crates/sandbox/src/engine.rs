@@ -89,6 +89,13 @@ pub(crate) fn for_start() -> wasmtime::Result<Engine> {
     Engine::new(&config)
 }
 
+/// Starts an engine that compiles for the one that runs calls, in another process: it has no room for instances.
+pub(crate) fn for_compiling(opt_level: OptLevel) -> wasmtime::Result<Engine> {
+    let mut config = common();
+    config.cranelift_opt_level(opt_level).allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    Engine::new(&config)
+}
+
 /// Returns a digest of everything that decides whether kept native code fits an engine.
 pub(crate) fn fingerprint(engine: &Engine) -> [u8; 32] {
     let mut hasher = DigestHasher(blake3::Hasher::new());

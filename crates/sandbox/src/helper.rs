@@ -35,6 +35,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let answer = match arguments.as_slice() {
         ["guard", order] => read(order).and_then(|order| guard(&order)),
         ["inside", order] => read(order).and_then(|order: InsideOrder| Err(become_program(&order))),
+        ["compile", shape, tier] => crate::module::compile_here(shape, tier),
         _ => Err("these are no orders of a sandbox: nobody but the sandbox starts its helper".into()),
     };
     answer.unwrap_or_else(|reason| {

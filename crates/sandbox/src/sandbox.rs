@@ -11,7 +11,8 @@ use crate::call::{Executor, GuestCall, Verb};
 use crate::describe::description;
 use crate::engine::{self, THREAD_STACK};
 use crate::image::{ImageStore, Images};
-use crate::module::Modules;
+use crate::jail::Jail;
+use crate::module::{Compiler, Modules};
 use crate::ticker::Ticker;
 use crate::worker::{Cancellation, WorkError, WorkerPool, panic_message};
 use crate::{
@@ -73,7 +74,10 @@ impl Sandbox {
         let engine = engine::for_calls(workers).map_err(|error| OpenSandboxError::Engine(error.into()))?;
         let ticker = Ticker::start(&engine).map_err(OpenSandboxError::Threads)?;
         let executor = Executor::new(ticker, settings.prepared_bytes);
-        let modules = Modules::new(engine.clone()).map_err(|error| OpenSandboxError::Engine(error.into()))?;
+        let jail = Jail::new(settings.helper, settings.unjailed_builds);
+        let compiler = Compiler::new(jail, settings.cache_dir);
+        let modules = Modules::new(engine.clone(), store.clone(), compiler)
+            .map_err(|error| OpenSandboxError::Engine(error.into()))?;
         let core = Arc::new(Core { images: Images::new(engine, store, &settings.languages), executor, modules });
         let openers =
             WorkerPool::start(OPENERS, settings.queue_len, OPENER_STACK).map_err(OpenSandboxError::Threads)?;

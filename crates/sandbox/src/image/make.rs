@@ -39,16 +39,24 @@ pub(super) struct MadeImage {
     pub(super) compile_time: Duration,
 }
 
-/// Code that the compiler of this process wrote.
-pub(super) struct NativeCode(Vec<u8>);
+/// Code that the compiler of this host wrote: in this process, or in its helper.
+pub(crate) struct NativeCode(Vec<u8>);
 
 impl NativeCode {
+    /// Takes what the helper's compiler wrote.
+    ///
+    /// Whoever calls this says that the bytes come from [`crate::module`]'s own order to the helper and from nowhere
+    /// else: they will be run.
+    pub(crate) fn from_helper(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
     fn compile(engine: &Engine, module: &[u8]) -> wasmtime::Result<Self> {
         engine.precompile_module(module).map(Self)
     }
 
     /// Returns the bytes.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
 }

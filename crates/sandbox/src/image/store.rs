@@ -14,9 +14,10 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use greensand_types::ContentId;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::library::{Index, Library};
@@ -34,11 +35,11 @@ const LONGEST_ENTRY: u64 = 16 << 20;
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// The cache folder of a sandbox.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ImageStore {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// The key of the folder, or why nothing can be kept in it.
-    key: Result<[u8; 32], String>,
+    pub(super) key: Result<[u8; 32], String>,
 }
 
 /// A cache folder that others could tamper with.
@@ -111,12 +112,13 @@ struct Entry {
     library: Option<LibraryPiece>,
 }
 
+/// A file that an entry names.
 #[derive(Serialize, Deserialize)]
-struct Piece {
-    file: String,
-    bytes: u64,
+pub(super) struct Piece {
+    pub(super) file: String,
+    pub(super) bytes: u64,
     #[serde(with = "super::hex")]
-    digest: [u8; 32],
+    pub(super) digest: [u8; 32],
 }
 
 #[derive(Serialize, Deserialize)]
@@ -174,9 +176,7 @@ impl ImageStore {
         let code = made.code.bytes();
         let folder_key = self.key.as_ref().map_err(Clone::clone)?;
         let describe = |error: io::Error| format!("write to `{}`: {error}", self.folder.display());
-        let digest = blake3::hash(code);
-        let code_file = format!("{}.code", &digest.to_hex()[..32]);
-        self.write_piece(&code_file, code).map_err(describe)?;
+        let code = self.write_code(code).map_err(describe)?;
         let library = match made.library.as_deref().and_then(Library::parts) {
             Some((modules, bytes)) => {
                 let file = format!("{}.library", &blake3::hash(bytes).to_hex()[..32]);
@@ -185,17 +185,16 @@ impl ImageStore {
             }
             None => None,
         };
-        let bytes = code.len() as u64 + library.as_ref().map_or(0, |library| library.bytes);
+        let bytes = code.bytes + library.as_ref().map_or(0, |library| library.bytes);
         let entry = Entry {
             language: key.language.to_owned(),
             image: key.id.to_string(),
             recycling: made.recycling.clone(),
-            code: Piece { file: code_file, bytes: code.len() as u64, digest: *digest.as_bytes() },
+            code,
             library,
         };
-        let body = serde_json::to_vec(&entry).map_err(|error| describe(error.into()))?;
-        let sealed = [seal(folder_key, &body).to_hex().as_bytes(), b"\n", &body].concat();
-        replace(&self.entry_path(key), &sealed).map_err(describe)?;
+        write_sealed(&self.entry_path(key), folder_key, &entry).map_err(describe)?;
+        self.prune();
         Ok(bytes)
     }
 
@@ -222,20 +221,7 @@ impl ImageStore {
     }
 
     fn read_entry(&self, key: ImageKey<'_>, folder_key: &[u8; 32]) -> io::Result<Option<Entry>> {
-        let mut sealed = Vec::new();
-        match open_regular(&self.entry_path(key)) {
-            Ok(file) => Read::take(file, LONGEST_ENTRY).read_to_end(&mut sealed)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let not_ours = || invalid("the entry was not written by this host");
-        let (mac, body) = sealed.split_at_checked(64).ok_or_else(not_ours)?;
-        let body = body.strip_prefix(b"\n").ok_or_else(not_ours)?;
-        // Comparing two `Hash`es takes the same time wherever they differ.
-        if blake3::Hash::from_hex(mac).map_err(|_| not_ours())? != seal(folder_key, body) {
-            return Err(not_ours());
-        }
-        let entry: Entry = serde_json::from_slice(body)?;
+        let Some(entry) = read_sealed::<Entry>(&self.entry_path(key), folder_key)? else { return Ok(None) };
         if entry.language != key.language || entry.image != key.id.to_string() {
             return Err(invalid("the entry is that of another image"));
         }
@@ -243,10 +229,7 @@ impl ImageStore {
     }
 
     fn open_pieces(&self, key: ImageKey<'_>, entry: &Entry) -> io::Result<StoredImage> {
-        let mut code = open_regular(&self.folder.join(&entry.code.file))?;
-        if code.metadata()?.len() != entry.code.bytes || digest_of(&mut code)? != entry.code.digest {
-            return Err(invalid("the native code is not what was kept"));
-        }
+        let code = self.open_code(&entry.code)?;
         let mut bytes = entry.code.bytes;
         let library = match &entry.library {
             Some(piece) => {
@@ -259,13 +242,58 @@ impl ImageStore {
             }
             None => None,
         };
-        Ok(StoredImage { code: VerifiedCode::new(code), recycling: entry.recycling.clone(), library, bytes })
+        Ok(StoredImage { code, recycling: entry.recycling.clone(), library, bytes })
+    }
+
+    /// Opens the native code of an entry, if it is what was kept.
+    pub(super) fn open_code(&self, piece: &Piece) -> io::Result<VerifiedCode> {
+        let mut code = open_regular(&self.folder.join(&piece.file))?;
+        if code.metadata()?.len() != piece.bytes || digest_of(&mut code)? != piece.digest {
+            return Err(invalid("the native code is not what was kept"));
+        }
+        Ok(VerifiedCode::new(code))
+    }
+
+    /// Writes native code.
+    pub(super) fn write_code(&self, code: &[u8]) -> io::Result<Piece> {
+        let digest = blake3::hash(code);
+        let file = format!("{}.code", &digest.to_hex()[..32]);
+        self.write_piece(&file, code)?;
+        Ok(Piece { file, bytes: code.len() as u64, digest: *digest.as_bytes() })
     }
 
     /// Writes a file that is named by its content, always anew: one that lies there may be damaged.
     fn write_piece(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         replace(&self.folder.join(name), bytes)
     }
+}
+
+/// Reads an entry that carries the MAC of the folder, and marks it as used; nothing when there is none.
+pub(super) fn read_sealed<T: DeserializeOwned>(path: &Path, folder_key: &[u8; 32]) -> io::Result<Option<T>> {
+    let mut sealed = Vec::new();
+    match open_regular(path) {
+        Ok(file) => {
+            Read::take(&file, LONGEST_ENTRY).read_to_end(&mut sealed)?;
+            // Only the order in which entries are pruned depends on it.
+            let _ = file.set_modified(SystemTime::now());
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let not_ours = || invalid("the entry was not written by this host");
+    let (mac, body) = sealed.split_at_checked(64).ok_or_else(not_ours)?;
+    let body = body.strip_prefix(b"\n").ok_or_else(not_ours)?;
+    // Comparing two `Hash`es takes the same time wherever they differ.
+    if blake3::Hash::from_hex(mac).map_err(|_| not_ours())? != seal(folder_key, body) {
+        return Err(not_ours());
+    }
+    Ok(Some(serde_json::from_slice(body)?))
+}
+
+/// Writes an entry with the MAC of the folder.
+pub(super) fn write_sealed(path: &Path, folder_key: &[u8; 32], entry: &impl Serialize) -> io::Result<()> {
+    let body = serde_json::to_vec(entry)?;
+    replace(path, &[seal(folder_key, &body).to_hex().as_bytes(), b"\n", &body].concat())
 }
 
 fn seal(folder_key: &[u8; 32], body: &[u8]) -> blake3::Hash {
@@ -357,6 +385,6 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn invalid(reason: &str) -> io::Error {
+pub(super) fn invalid(reason: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }

@@ -52,6 +52,16 @@ pub(super) enum Inspected {
     Component,
 }
 
+impl Inspected {
+    /// Says whether it is a component.
+    pub(super) fn is_component(self) -> bool {
+        match self {
+            Self::Core(_) => false,
+            Self::Component => true,
+        }
+    }
+}
+
 /// What is asked of a core module when it is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CoreShape {

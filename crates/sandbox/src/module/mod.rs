@@ -7,6 +7,7 @@
 //! Whoever wrote the module wrote all of it: nothing that it says of itself is believed, and what it breaks is its own
 //! call.
 
+mod compile;
 mod component;
 mod contract;
 mod inspect;
@@ -15,5 +16,6 @@ mod open;
 mod refusal;
 mod run;
 
+pub(crate) use compile::{Compiler, compile_here};
 pub(crate) use modules::{Modules, OpenModule};
 pub(crate) use run::run;

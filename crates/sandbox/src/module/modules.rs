@@ -1,17 +1,21 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use greensand_types::Limits;
 use wasmtime::component::{self, Component};
-use wasmtime::{Engine, InstancePre, Linker, Module, OptLevel};
+use wasmtime::{Engine, InstancePre, Linker, Module};
 
+use super::compile::{Compiler, Tier};
 use super::component::{ComponentFunction, link_host};
 use super::contract::Contract;
 use super::inspect::{CoreShape, Inspected, inspect};
 use super::open::OpenModules;
 use super::refusal::ModuleRefusal;
 use crate::call::{CallState, guarded_store, link_contract};
+use crate::engine;
+use crate::image::{self, CodeKey, ImageStore};
 use crate::wasi::{link_preview1, link_preview2};
 use crate::worker::Cancellation;
 
@@ -37,33 +41,18 @@ impl OpenModule {
     }
 }
 
-/// How well a module is compiled.
-#[expect(dead_code, reason = "compiled languages come next")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Tier {
-    /// Soon: for the first calls of code that is compiled better meanwhile.
-    Quick,
-    /// For speed.
-    Full,
-}
-
-#[expect(dead_code, reason = "compiled languages come next")]
-impl Tier {
-    /// Returns the setting of the compiler.
-    pub(crate) fn opt_level(self) -> OptLevel {
-        match self {
-            Self::Quick => OptLevel::None,
-            Self::Full => OptLevel::Speed,
-        }
-    }
-}
+/// How long a refusal is remembered: who asks again meanwhile is told at once.
+const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// Opens modules.
 pub(crate) struct Modules {
     engine: Engine,
+    fingerprint: [u8; 32],
     linker: Linker<CallState>,
     component_linker: component::Linker<CallState>,
     contract: Contract,
+    store: ImageStore,
+    compiler: Compiler,
     open: OpenModules,
 }
 
@@ -72,15 +61,17 @@ impl Modules {
     ///
     /// # Errors
     /// When the host functions cannot be linked.
-    pub(crate) fn new(engine: Engine) -> wasmtime::Result<Self> {
+    pub(crate) fn new(engine: Engine, store: ImageStore, compiler: Compiler) -> wasmtime::Result<Self> {
         let mut linker = Linker::new(&engine);
         link_contract(&mut linker)?;
         link_preview1(&mut linker)?;
-        let contract = Contract::of(&linker, guarded_store(&engine, CallState::of_start(&Limits::DEFAULT, None)));
         let mut component_linker = component::Linker::new(&engine);
         link_host(&mut component_linker)?;
         link_preview2(&mut component_linker)?;
-        Ok(Self { engine, linker, component_linker, contract, open: OpenModules::default() })
+        let contract = Contract::of(&linker, guarded_store(&engine, CallState::of_start(&Limits::DEFAULT, None)));
+        let fingerprint = engine::fingerprint(&engine);
+        let open = OpenModules::default();
+        Ok(Self { engine, fingerprint, linker, component_linker, contract, store, compiler, open })
     }
 
     /// Finds the module that a source is, if it is open.
@@ -98,35 +89,59 @@ impl Modules {
         cancellation: &Cancellation,
     ) -> Result<Arc<OpenModule>, ModuleRefusal> {
         let digest = *blake3::hash(source.as_bytes()).as_bytes();
-        let _ = cancellation;
-        let wasm = BASE64
-            .decode(source.trim_ascii())
-            .map_err(|error| ModuleRefusal::NotWasm(format!("it is no base64: {error}")))?;
-        let module = self.open(&wasm, Tier::Full)?;
-        self.open.keep(digest, module.clone());
-        Ok(module)
+        self.open.get_or_open(digest, REMEMBERED, || {
+            let wasm = BASE64.decode(source.trim_ascii());
+            let wasm = wasm.map_err(|error| ModuleRefusal::NotWasm(format!("it is no base64: {error}")))?;
+            self.open(&wasm, Tier::Full, &|| cancellation.is_requested())
+        })
     }
 
-    /// Opens a module: looks at it, and compiles it unless its code is kept. Blocks until that is done.
+    /// Opens a module: looks at it, and has it compiled unless its code is kept. Blocks until that is done.
     ///
     /// # Errors
     /// When it is refused, or the host cannot do its part.
-    pub(crate) fn open(&self, wasm: &[u8], tier: Tier) -> Result<Arc<OpenModule>, ModuleRefusal> {
+    pub(crate) fn open(
+        &self,
+        wasm: &[u8],
+        tier: Tier,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<Arc<OpenModule>, ModuleRefusal> {
         let inspected = inspect(wasm, &self.contract)?;
-        let _ = tier;
-        let not_compiled = |error: wasmtime::Error| ModuleRefusal::NotCompiled(format!("{error:#}"));
+        let key = CodeKey::new(&self.fingerprint, tier.as_str(), wasm);
+        if let Some(module) = self.find(key, inspected) {
+            return module.map(Arc::new);
+        }
+        let code = self.compiler.compile(wasm, inspected.is_component(), tier, is_cancelled)?;
+        // A folder that cannot be written is no error: the next process compiles the module again.
+        if self.store.keep_code(key, &code).is_ok()
+            && let Some(module) = self.find(key, inspected)
+        {
+            return module.map(Arc::new);
+        }
+        let fault = |error| ModuleRefusal::Fault(format!("load the code of a module: {error:#}"));
         let module = match inspected {
-            Inspected::Core(shape) => {
-                let module = Module::new(&self.engine, wasm).map_err(not_compiled)?;
-                let prepared = self.linker.instantiate_pre(&module);
-                let fault = |error| ModuleRefusal::Fault(format!("link a module: {error:#}"));
-                OpenModule::Core { prepared: prepared.map_err(fault)?, shape }
-            }
-            Inspected::Component => {
-                let component = Component::new(&self.engine, wasm).map_err(not_compiled)?;
-                OpenModule::Component(ComponentFunction::open(&self.component_linker, &component)?)
-            }
+            Inspected::Core(shape) => self.link(&image::load(&self.engine, &code).map_err(fault)?, shape),
+            Inspected::Component => self.link_component(&image::load_component(&self.engine, &code).map_err(fault)?),
         };
-        Ok(Arc::new(module))
+        module.map(Arc::new)
+    }
+
+    /// Opens what the cache holds; what does not verify or does not fit is as good as missing.
+    fn find(&self, key: CodeKey, inspected: Inspected) -> Option<Result<OpenModule, ModuleRefusal>> {
+        let code = self.store.find_code(key)?;
+        match inspected {
+            Inspected::Core(shape) => Some(self.link(&image::map(&self.engine, code).ok()?, shape)),
+            Inspected::Component => Some(self.link_component(&image::read_component(&self.engine, code).ok()?)),
+        }
+    }
+
+    fn link(&self, module: &Module, shape: CoreShape) -> Result<OpenModule, ModuleRefusal> {
+        let prepared = self.linker.instantiate_pre(module);
+        let fault = |error| ModuleRefusal::Fault(format!("link a module: {error:#}"));
+        Ok(OpenModule::Core { prepared: prepared.map_err(fault)?, shape })
+    }
+
+    fn link_component(&self, component: &Component) -> Result<OpenModule, ModuleRefusal> {
+        ComponentFunction::open(&self.component_linker, component).map(OpenModule::Component)
     }
 }

@@ -4,7 +4,6 @@ use crate::call::{LONGEST_MESSAGE, readable};
 
 /// Why a module is not run. All but [`ModuleRefusal::Fault`] say something of the module, and make a call `invalid`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[expect(dead_code, reason = "the compiler in a process of its own comes next")]
 pub(crate) enum ModuleRefusal {
     /// The source is not base64, or what it holds is not WebAssembly.
     #[error("the module is not WebAssembly: {0}")]
@@ -48,6 +47,23 @@ pub(crate) enum ModuleRefusal {
 }
 
 impl ModuleRefusal {
+    /// Says whether it is the module that is refused, and not the moment or the machine.
+    pub(super) fn is_of_the_module(&self) -> bool {
+        match self {
+            Self::NoCompiler(_) | Self::Abandoned | Self::Fault(_) => false,
+            Self::NotWasm(_)
+            | Self::TooMuch { .. }
+            | Self::TooMuchIn { .. }
+            | Self::UnknownImport { .. }
+            | Self::WrongImport { .. }
+            | Self::MissingExport { .. }
+            | Self::WrongExport { .. }
+            | Self::WrongWorld(_)
+            | Self::NotCompiled(_)
+            | Self::BuildLimit(_) => true,
+        }
+    }
+
     /// Returns the outcome of a call of a module that is refused.
     ///
     /// # Errors

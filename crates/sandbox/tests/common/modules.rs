@@ -7,7 +7,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use futures::executor::block_on;
 use greensand_guest_templates::{GuestKind, GuestTemplate};
-use greensand_sandbox::{Sandbox, SandboxSettings};
+use greensand_sandbox::jail::JailStatus;
+use greensand_sandbox::{HelperProgram, Sandbox, SandboxSettings, UnjailedBuilds};
 use greensand_types::{CallOutcome, CallStatus, Entry, FunctionRuntime, Invocation, JsonText, Limits, SourceText};
 
 /// The language of the modules.
@@ -43,7 +44,17 @@ pub(crate) fn sandbox() -> &'static Sandbox {
 
 /// Settings of a sandbox that runs modules.
 pub(crate) fn settings(cache: &std::path::Path) -> SandboxSettings {
-    SandboxSettings { workers: 2, languages: vec![&TEMPLATE], ..SandboxSettings::new(cache) }
+    let helper =
+        HelperProgram { program: env!("CARGO_BIN_EXE_greensand-sandbox-helper").into(), arguments: Vec::new() };
+    let lacks_a_wall = JailStatus::of_this_machine().missing().is_some();
+    let unjailed_builds = if lacks_a_wall { UnjailedBuilds::Allowed } else { UnjailedBuilds::Refused };
+    SandboxSettings {
+        workers: 2,
+        languages: vec![&TEMPLATE],
+        helper: Some(helper),
+        unjailed_builds,
+        ..SandboxSettings::new(cache)
+    }
 }
 
 /// A source that is a module.

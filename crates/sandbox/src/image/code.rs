@@ -1,0 +1,67 @@
+//! Native code of modules in the cache folder, beside the images and by the same rules.
+
+use std::path::PathBuf;
+
+use greensand_types::ContentId;
+use serde::{Deserialize, Serialize};
+
+use super::ImageStore;
+use super::make::NativeCode;
+use super::native::VerifiedCode;
+use super::store::{Piece, read_sealed, write_sealed};
+
+/// The layout of an entry. Another number makes another key, so that old and new hosts ignore each other's entries.
+const FORMAT: u32 = 1;
+
+/// Which code is asked for: that of one module, compiled in one way for one engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct CodeKey(ContentId);
+
+impl CodeKey {
+    /// The key of a module's code. `way` is everything beside the engine that decides how it is compiled.
+    pub(crate) fn new(engine: &[u8; 32], way: &str, module: &[u8]) -> Self {
+        let mut id = ContentId::of("module");
+        id.field(&FORMAT.to_le_bytes()).field(engine).field(way.as_bytes()).field(blake3::hash(module).as_bytes());
+        Self(id.finish())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    module: String,
+    code: Piece,
+}
+
+impl ImageStore {
+    /// Finds the code of a module. What does not verify is as good as missing.
+    pub(crate) fn find_code(&self, key: CodeKey) -> Option<VerifiedCode> {
+        let folder_key = self.key.as_ref().ok()?;
+        let entry = read_sealed::<Entry>(&self.code_path(key), folder_key).ok().flatten()?;
+        // A whole entry of another module, moved into this one's place.
+        if entry.module != key.0.to_string() {
+            return None;
+        }
+        self.open_code(&entry.code).ok()
+    }
+
+    /// Keeps the code of a module.
+    ///
+    /// # Errors
+    /// Why it could not be kept, in words.
+    pub(crate) fn keep_code(&self, key: CodeKey, code: &NativeCode) -> Result<(), String> {
+        let folder_key = self.key.as_ref().map_err(Clone::clone)?;
+        let kept = self.write_code(code.bytes()).and_then(|code| {
+            let entry = Entry { module: key.0.to_string(), code };
+            write_sealed(&self.code_path(key), folder_key, &entry)
+        });
+        kept.map_err(|error| format!("write to `{}`: {error}", self.folder.display()))?;
+        self.prune();
+        Ok(())
+    }
+
+    /// Returns the path of an entry.
+    pub(super) fn code_path(&self, key: CodeKey) -> PathBuf {
+        self.folder.join(format!("{}.module", key.0.short()))
+    }
+}

@@ -1,0 +1,180 @@
+//! Compiling a module where that can do no harm: in the helper, inside the jail, within the limits of a build.
+//!
+//! The compiler is ours, its input is not. A module that makes it slow, greedy or fall over costs the helper its life
+//! and its author an `invalid`; this process never compiles what it was handed.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use wasmtime::OptLevel;
+
+use super::refusal::ModuleRefusal;
+use crate::engine;
+use crate::image::NativeCode;
+use crate::jail::{Jail, JailEnding, JailFault, JailedCommand, Priority};
+
+/// How long compiling one module may take.
+const WALL: Duration = Duration::from_secs(30);
+
+/// The address space of the compiler, in bytes.
+const MEMORY_BYTES: u64 = 1 << 30;
+
+/// The largest native code that is taken, in bytes.
+const MOST_CODE: u64 = 256 << 20;
+
+/// What is kept of the compiler's own words, in bytes.
+const MOST_WORDS: usize = 4 << 10;
+
+/// Where programs find what they are linked to.
+const LIBRARIES: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
+
+/// The input and the output of the helper, in its work folder.
+const INPUT: &str = "module.wasm";
+const OUTPUT: &str = "module.code";
+
+/// The exit status of a helper whose compiler refused the module; its words are on standard error.
+const REFUSED: u8 = 3;
+
+/// How well a module is compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Tier {
+    /// Soon: for the first calls of code that is compiled better meanwhile.
+    Quick,
+    /// For speed.
+    Full,
+}
+
+impl Tier {
+    /// Returns its name.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Full => "full",
+        }
+    }
+
+    /// Returns the setting of the compiler.
+    fn opt_level(self) -> OptLevel {
+        match self {
+            Self::Quick => OptLevel::None,
+            Self::Full => OptLevel::Speed,
+        }
+    }
+}
+
+/// Has modules compiled.
+pub(crate) struct Compiler {
+    jail: Jail,
+    /// Where work folders are made.
+    folder: PathBuf,
+}
+
+impl Compiler {
+    /// A compiler in this jail, with its work folders in that folder.
+    pub(crate) fn new(jail: Jail, folder: PathBuf) -> Self {
+        Self { jail, folder }
+    }
+
+    /// Compiles a module.
+    ///
+    /// # Errors
+    /// When the compiler refuses it or does not come to an end within the limits, and when it could not be run.
+    pub(super) fn compile(
+        &self,
+        wasm: &[u8],
+        is_component: bool,
+        tier: Tier,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<NativeCode, ModuleRefusal> {
+        let helper = self.jail.check().map_err(no_compiler)?;
+        let fault = |what: &'static str| {
+            move |error: io::Error| ModuleRefusal::Fault(format!("{what} for compiling a module: {error}"))
+        };
+        let work = tempfile::Builder::new().prefix("work-").tempdir_in(&self.folder).or_else(|_| tempfile::tempdir());
+        let work = work.map_err(fault("make a folder"))?;
+        fs::write(work.path().join(INPUT), wasm).map_err(fault("write the input"))?;
+        let shape = if is_component { "component" } else { "module" };
+        let orders = ["compile", shape, tier.as_str()].map(str::to_owned);
+        let command = JailedCommand {
+            program: helper.program.clone(),
+            arguments: [helper.arguments.as_slice(), &orders].concat(),
+            work: work.path(),
+            executable: LIBRARIES.iter().map(PathBuf::from).chain([helper.program.clone()]).collect(),
+            readable: vec!["/etc/ld.so.cache".into()],
+            wall: WALL,
+            memory_bytes: MEMORY_BYTES,
+            max_output_bytes: MOST_WORDS,
+            priority: Priority::Usual,
+        };
+        let report = self.jail.run(&command, is_cancelled).map_err(no_compiler)?;
+        match report.ending {
+            JailEnding::Exited(0) => {}
+            ending => return Err(failed(ending, &String::from_utf8_lossy(&report.stderr))),
+        }
+        let mut code = Vec::new();
+        let read =
+            fs::File::open(work.path().join(OUTPUT)).and_then(|file| file.take(MOST_CODE).read_to_end(&mut code));
+        read.map_err(fault("read the output"))?;
+        Ok(NativeCode::from_helper(code))
+    }
+}
+
+fn no_compiler(fault: JailFault) -> ModuleRefusal {
+    match fault {
+        JailFault::NoHelper | JailFault::WallMissing { .. } => {
+            ModuleRefusal::NoCompiler(format!("modules cannot be compiled here: {fault}"))
+        }
+        JailFault::Helper { .. } | JailFault::NotStarted { .. } => {
+            let cause = std::error::Error::source(&fault).map(|cause| format!(": {cause}")).unwrap_or_default();
+            ModuleRefusal::Fault(format!("{fault}{cause}"))
+        }
+    }
+}
+
+/// Says why the compiler did not come back with code.
+fn failed(ending: JailEnding, words: &str) -> ModuleRefusal {
+    const ABORTED: i32 = 6;
+    const KILLED: i32 = 9;
+    const OUT_OF_TIME: i32 = 24;
+    match ending {
+        JailEnding::Exited(status) if status == i32::from(REFUSED) => ModuleRefusal::NotCompiled(words.trim().into()),
+        JailEnding::OutOfTime | JailEnding::Signalled(OUT_OF_TIME | KILLED) => {
+            ModuleRefusal::BuildLimit(format!("{} s", WALL.as_secs()))
+        }
+        // Whoever asks for memory that there is none of is aborted by the runtime.
+        JailEnding::Signalled(ABORTED) => ModuleRefusal::BuildLimit(format!("{} MiB of memory", MEMORY_BYTES >> 20)),
+        JailEnding::Cancelled => ModuleRefusal::Abandoned,
+        JailEnding::Exited(_) | JailEnding::Signalled(_) => {
+            ModuleRefusal::NotCompiled("the compiler did not survive it".into())
+        }
+    }
+}
+
+/// Compiles in this process, which is the helper's: from [`INPUT`] to [`OUTPUT`] in the current folder.
+///
+/// # Errors
+/// When the order is none, or a file cannot be read or written.
+pub(crate) fn compile_here(shape: &str, tier: &str) -> Result<ExitCode, String> {
+    let tier = [Tier::Quick, Tier::Full].into_iter().find(|known| known.as_str() == tier);
+    let tier = tier.ok_or("this is no way to compile a module")?;
+    let wasm = fs::read(INPUT).map_err(|error| format!("read `{INPUT}`: {error}"))?;
+    let engine = engine::for_compiling(tier.opt_level()).map_err(|error| format!("start the compiler: {error:#}"))?;
+    let compiled = match shape {
+        "component" => engine.precompile_component(&wasm),
+        _ => engine.precompile_module(&wasm),
+    };
+    match compiled {
+        Ok(code) => {
+            fs::write(OUTPUT, code).map_err(|error| format!("write `{OUTPUT}`: {error}"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            // If nobody reads it, the status says enough.
+            let _ = writeln!(io::stderr(), "{error:#}");
+            Ok(ExitCode::from(REFUSED))
+        }
+    }
+}
