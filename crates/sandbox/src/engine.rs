@@ -28,8 +28,18 @@ use wasmtime::{
 /// What the wasm code of one call may use of its thread's stack, in bytes.
 const MAX_WASM_STACK: usize = 32 << 20;
 
-/// The stack of a thread that runs guests: the wasm stack, and room for the host functions called at its end.
-pub(crate) const THREAD_STACK: usize = MAX_WASM_STACK + (16 << 20);
+/// What the host functions called at the end of a wasm stack may use.
+const HOST_STACK: usize = 16 << 20;
+
+/// The stack of a thread that runs one guest at a time.
+pub(crate) const THREAD_STACK: usize = MAX_WASM_STACK + HOST_STACK;
+
+/// Returns the stack of a thread whose guests call others up to `depth` deep: each of them may use a whole wasm stack.
+///
+/// It is address space; what no guest has used takes no memory.
+pub(crate) fn thread_stack(depth: u32) -> usize {
+    THREAD_STACK.saturating_add((MAX_WASM_STACK + (1 << 20)).saturating_mul(depth as usize))
+}
 
 /// Counts the revisions of what this crate does to a module before it runs and that no wasmtime setting shows.
 ///
@@ -47,10 +57,12 @@ pub fn scans_changed_pages() -> bool {
     PoolingAllocationConfig::is_pagemap_scan_available()
 }
 
-/// Starts the engine that runs calls.
-pub(crate) fn for_calls(workers: usize) -> wasmtime::Result<Engine> {
-    // One slot per worker, and as many again for instances whose teardown another thread still waits for.
-    let slots = u32::try_from(workers.saturating_mul(2)).unwrap_or(u32::MAX);
+/// Starts the engine that runs calls, which may call others up to `depth` deep.
+pub(crate) fn for_calls(workers: usize, depth: u32) -> wasmtime::Result<Engine> {
+    // One slot per worker and per call nested in its call, and as many again for instances whose teardown another thread
+    // still waits for.
+    let slots = workers.saturating_mul(depth as usize + 1).saturating_mul(2);
+    let slots = u32::try_from(slots).unwrap_or(u32::MAX);
     // A call of a component takes several of them.
     let parts = u32::try_from(COMPONENT_PARTS).unwrap_or(u32::MAX);
     let memories = u32::try_from(COMPONENT_MEMORIES).unwrap_or(u32::MAX);

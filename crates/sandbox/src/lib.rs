@@ -60,5 +60,5 @@ pub use image::{
 };
 pub use prepared::PreparedUse;
 pub use sandbox::{OpenSandboxError, Sandbox};
-pub use settings::{SandboxSettings, UnjailedBuilds};
+pub use settings::{NestingLimits, SandboxSettings, UnjailedBuilds};
 pub use slot::Recycling;

@@ -3,21 +3,21 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use greensand_types::{
-    BoxFuture, CallOutcome, DescribeOutcome, Encoding, Entry, FunctionRuntime, Grants, HostFault, Invocation, JsonKind,
-    Language, Limits, SourceText,
+    BoxFuture, CallOutcome, DescribeOutcome, Encoding, Entry, FunctionRuntime, GrantedFunction, Grants, HostFault,
+    Invocation, JsonKind, Language, Limits, SourceText,
 };
 
-use crate::call::{Executor, GuestCall, Verb};
+use crate::call::{Executor, GuestCall, Nesting, Verb};
 use crate::describe::description;
-use crate::engine::{self, THREAD_STACK};
-use crate::image::{ImageStore, Images};
+use crate::engine::{self, THREAD_STACK, thread_stack};
+use crate::image::{Image, ImageStore, Images};
 use crate::jail::Jail;
-use crate::module::{Compiler, Modules};
+use crate::module::{Compiler, ModuleRefusal, Modules, OpenModule};
 use crate::ticker::Ticker;
 use crate::worker::{Cancellation, WorkError, WorkerPool, panic_message};
 use crate::{
-    GuestTemplate, ImageError, ImageProgress, ImageReport, ImageStage, ImageStatus, PreparedUse, SandboxSettings,
-    UnsafeCacheError,
+    GuestTemplate, ImageError, ImageProgress, ImageReport, ImageStage, ImageStatus, NestingLimits, PreparedUse,
+    SandboxSettings, UnsafeCacheError,
 };
 
 /// How many modules are opened at once.
@@ -47,6 +47,7 @@ struct Core {
     images: Images,
     executor: Executor,
     modules: Modules,
+    nesting: NestingLimits,
 }
 
 /// The sandbox could not be opened.
@@ -71,18 +72,20 @@ impl Sandbox {
     pub fn open(settings: SandboxSettings) -> Result<Self, OpenSandboxError> {
         let workers = settings.workers.max(1);
         let store = ImageStore::open(&settings.cache_dir)?;
-        let engine = engine::for_calls(workers).map_err(|error| OpenSandboxError::Engine(error.into()))?;
+        let engine = engine::for_calls(workers, settings.nesting.depth)
+            .map_err(|error| OpenSandboxError::Engine(error.into()))?;
         let ticker = Ticker::start(&engine).map_err(OpenSandboxError::Threads)?;
         let executor = Executor::new(ticker, settings.prepared_bytes);
         let jail = Jail::new(settings.helper, settings.unjailed_builds);
         let compiler = Compiler::new(jail, settings.cache_dir);
         let modules = Modules::new(engine.clone(), store.clone(), compiler)
             .map_err(|error| OpenSandboxError::Engine(error.into()))?;
-        let core = Arc::new(Core { images: Images::new(engine, store, &settings.languages), executor, modules });
+        let images = Images::new(engine, store, &settings.languages);
+        let core = Arc::new(Core { images, executor, modules, nesting: settings.nesting });
         let openers =
             WorkerPool::start(OPENERS, settings.queue_len, OPENER_STACK).map_err(OpenSandboxError::Threads)?;
-        let workers =
-            WorkerPool::start(workers, settings.queue_len, THREAD_STACK).map_err(OpenSandboxError::Threads)?;
+        let stack = thread_stack(settings.nesting.depth);
+        let workers = WorkerPool::start(workers, settings.queue_len, stack).map_err(OpenSandboxError::Threads)?;
         Ok(Self { shared: Arc::new(Shared { workers, openers, core }) })
     }
 
@@ -103,7 +106,7 @@ impl Sandbox {
     ) -> Result<ImageReport, ImageError> {
         let core = &self.shared.core;
         let Some(position) = core.images.position(language) else {
-            return Err(ImageError::UnknownLanguage { name: language.to_string(), known: self.known_languages() });
+            return Err(ImageError::UnknownLanguage { name: language.to_string(), known: core.known_languages() });
         };
         let failed = |source: Box<dyn Error + Send + Sync>| ImageError::Stage {
             language: language.to_string(),
@@ -151,15 +154,7 @@ impl Sandbox {
 
     /// Opens the module that a source is, and runs a call of it on a worker.
     async fn run_module(&self, call: GuestCall) -> Result<CallOutcome, HostFault> {
-        let opened = match self.shared.core.modules.opened(&call.source) {
-            Some(module) => Ok(module),
-            None => {
-                let (core, source) = (self.shared.core.clone(), call.source.clone());
-                let open = move |cancellation: &Cancellation| core.modules.open_source(&source, cancellation);
-                answer(self.shared.openers.run(open).await)?
-            }
-        };
-        let module = match opened {
+        let module = match self.open_module(&call.source).await? {
             Ok(module) => module,
             Err(refusal) => return refusal.into_outcome(),
         };
@@ -168,9 +163,120 @@ impl Sandbox {
         answer(self.shared.workers.run(work).await)?
     }
 
+    /// Opens the module that a source is.
+    async fn open_module(&self, source: &Arc<str>) -> Result<Result<Arc<OpenModule>, ModuleRefusal>, HostFault> {
+        if let Some(module) = self.shared.core.modules.opened(source) {
+            return Ok(Ok(module));
+        }
+        let (core, source) = (self.shared.core.clone(), source.clone());
+        let open = move |cancellation: &Cancellation| core.modules.open_source(&source, cancellation);
+        answer(self.shared.openers.run(open).await)
+    }
+
+    /// Opens the modules that a call is granted, so that it finds them open; those that cannot be are refused when called.
+    async fn open_granted(&self, grants: &Grants) -> Result<(), HostFault> {
+        for (_, function) in grants.functions.iter() {
+            let GrantedFunction::Learned(grant) = function else { continue };
+            let core = &self.shared.core;
+            let position = core.language_of(&grant.source).ok();
+            if position.is_some_and(|position| core.images.template(position).image().is_none()) {
+                let _ = self.open_module(&grant.source.text).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs an invocation, or says why it never reaches an instance.
+    async fn invoke_checked(&self, invocation: Invocation) -> Result<CallOutcome, HostFault> {
+        let checked = check_arguments(&invocation).and_then(|()| self.shared.core.language_of(&invocation.source));
+        let position = match checked {
+            Ok(position) => position,
+            Err(reason) => return Ok(CallOutcome::invalid(reason)),
+        };
+        let Invocation { source, entry, arguments, limits, grants, encoding, seed, tenant: _ } = invocation;
+        let (verb, entry, arguments, encoding) = match entry {
+            Entry::Function(name) => (Verb::Invoke, name, Some(arguments), encoding),
+            Entry::Script => (Verb::Run, String::new(), None, Encoding::Tagged),
+        };
+        self.open_granted(&grants).await?;
+        let nesting = self.shared.core.nesting(&grants);
+        let source = source.text;
+        let call = GuestCall { verb, source, entry, arguments, limits, grants, encoding, seed, nesting };
+        self.run(position, call).await
+    }
+
+    /// Looks at a source without arguments, grants or seed: the same source always gets the same answer.
+    async fn look_at(
+        &self,
+        verb: Verb,
+        source: SourceText,
+        entry: String,
+        limits: Limits,
+    ) -> Result<CallOutcome, HostFault> {
+        let position = match self.shared.core.language_of(&source) {
+            Ok(position) => position,
+            Err(reason) => return Ok(CallOutcome::invalid(reason)),
+        };
+        let (source, encoding, arguments, seed) = (source.text, Encoding::Strict, None, 0);
+        let (grants, nesting) = Default::default();
+        let call = GuestCall { verb, source, entry, arguments, limits, grants, encoding, seed, nesting };
+        self.run(position, call).await
+    }
+}
+
+impl Core {
+    fn run(&self, position: usize, call: &GuestCall, cancellation: &Cancellation) -> Result<CallOutcome, HostFault> {
+        let image = self.image(position)?;
+        // The clock of the call covers the calls nested in it, but never the making of an image.
+        for (_, function) in call.grants.functions.iter() {
+            let GrantedFunction::Learned(grant) = function else { continue };
+            match self.language_of(&grant.source) {
+                Ok(position) if self.images.template(position).image().is_some() => drop(self.image(position)?),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        self.executor.run(&image, call, cancellation)
+    }
+
+    /// Runs a call that another one makes, on its thread.
+    fn run_nested(
+        &self,
+        source: &SourceText,
+        call: &GuestCall,
+        cancellation: &Cancellation,
+    ) -> Result<CallOutcome, HostFault> {
+        let position = match self.language_of(source) {
+            Ok(position) => position,
+            Err(reason) => return Ok(CallOutcome::invalid(reason)),
+        };
+        if self.images.template(position).image().is_some() {
+            return self.executor.run(&*self.image(position)?, call, cancellation);
+        }
+        // What could be opened was opened before the outermost call was let in: nothing is compiled on its clock.
+        match self.modules.opened(&call.source) {
+            Some(module) => self.executor.run_module(&module, call, cancellation),
+            None => Ok(CallOutcome::invalid("the module could not be opened; a call of its own says why")),
+        }
+    }
+
+    fn image(&self, position: usize) -> Result<Arc<Image>, HostFault> {
+        self.images.for_call(position).map_err(|error| HostFault::caused_by("open an image", error))
+    }
+
+    /// Returns the place of a call that is asked for from outside.
+    fn nesting(self: &Arc<Self>, grants: &Grants) -> Nesting {
+        let is_learned = |function: &GrantedFunction| matches!(function, GrantedFunction::Learned(_));
+        if !grants.functions.iter().any(|(_, function)| is_learned(function)) {
+            return Nesting::default();
+        }
+        let core = self.clone();
+        let run = move |source: &SourceText, call, cancellation: &_| core.run_nested(source, &call, cancellation);
+        Nesting::outermost(self.nesting, Box::new(run))
+    }
+
     /// Finds the language of a source, or says why there is none to run it.
     fn language_of(&self, source: &SourceText) -> Result<usize, String> {
-        let Some(position) = self.shared.core.images.position(&source.language) else {
+        let Some(position) = self.images.position(&source.language) else {
             let (name, known) = (&source.language, self.known_languages());
             return Err(format!("no guest language is called `{name}`; known: {known}"));
         };
@@ -185,48 +291,8 @@ impl Sandbox {
     }
 
     fn known_languages(&self) -> String {
-        let names: Vec<_> = self.languages().map(|template| format!("`{}`", template.name)).collect();
+        let names: Vec<_> = self.images.languages().map(|template| format!("`{}`", template.name)).collect();
         names.join(", ")
-    }
-
-    /// Runs an invocation, or says why it never reaches an instance.
-    async fn invoke_checked(&self, invocation: Invocation) -> Result<CallOutcome, HostFault> {
-        let checked = check_arguments(&invocation).and_then(|()| self.language_of(&invocation.source));
-        let position = match checked {
-            Ok(position) => position,
-            Err(reason) => return Ok(CallOutcome::invalid(reason)),
-        };
-        let Invocation { source, entry, arguments, limits, grants, encoding, seed, tenant: _ } = invocation;
-        let (verb, entry, arguments, encoding) = match entry {
-            Entry::Function(name) => (Verb::Invoke, name, Some(arguments), encoding),
-            Entry::Script => (Verb::Run, String::new(), None, Encoding::Tagged),
-        };
-        self.run(position, GuestCall { verb, source: source.text, entry, arguments, limits, grants, encoding, seed })
-            .await
-    }
-
-    /// Looks at a source without arguments, grants or seed: the same source always gets the same answer.
-    async fn look_at(
-        &self,
-        verb: Verb,
-        source: SourceText,
-        entry: String,
-        limits: Limits,
-    ) -> Result<CallOutcome, HostFault> {
-        let position = match self.language_of(&source) {
-            Ok(position) => position,
-            Err(reason) => return Ok(CallOutcome::invalid(reason)),
-        };
-        let (source, grants, encoding) = (source.text, Grants::default(), Encoding::Strict);
-        let call = GuestCall { verb, source, entry, arguments: None, limits, grants, encoding, seed: 0 };
-        self.run(position, call).await
-    }
-}
-
-impl Core {
-    fn run(&self, position: usize, call: &GuestCall, cancellation: &Cancellation) -> Result<CallOutcome, HostFault> {
-        let image = self.images.for_call(position).map_err(|error| HostFault::caused_by("open an image", error))?;
-        self.executor.run(&image, call, cancellation)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::HelperProgram;
 /// - every guest language,
 /// - one worker per core,
 /// - 32 MiB for compiled functions,
+/// - functions that were granted it call one another up to 4 deep, and 1,000 times in one call,
 /// - room for 64 waiting calls per worker; who asks for more waits at the door,
 /// - no helper, so nothing is compiled: languages that need it are refused,
 /// - no program is looked for anywhere,
@@ -26,6 +27,8 @@ pub struct SandboxSettings {
     pub queue_len: usize,
     /// What may be kept of functions that were compiled, in bytes; with 0 every call compiles its source.
     pub prepared_bytes: u64,
+    /// How far functions may call one another.
+    pub nesting: NestingLimits,
     /// The guest languages on offer.
     pub languages: Vec<&'static GuestTemplate>,
     /// The program that runs compilers in the jail.
@@ -46,6 +49,23 @@ pub enum UnjailedBuilds {
     Allowed,
 }
 
+/// How far functions may call one another, where they are granted to each other.
+///
+/// The default: 4 deep, 1,000 calls. Every level takes 33 MiB of address space on every worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NestingLimits {
+    /// How many calls may be nested in a call at once; with 0 no function calls another.
+    pub depth: u32,
+    /// How many calls all calls nested in one call may make together.
+    pub calls: u32,
+}
+
+impl Default for NestingLimits {
+    fn default() -> Self {
+        Self { depth: 4, calls: 1000 }
+    }
+}
+
 impl SandboxSettings {
     /// The defaults, with a folder for the images.
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
@@ -55,6 +75,7 @@ impl SandboxSettings {
             workers,
             queue_len: 64 * workers,
             prepared_bytes: 32 << 20,
+            nesting: NestingLimits::default(),
             languages: TEMPLATES.to_vec(),
             helper: None,
             tool_folders: Vec::new(),

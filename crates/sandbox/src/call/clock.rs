@@ -38,10 +38,25 @@ impl CallClock {
 
     /// Returns why the call must end now, if it must.
     pub(crate) fn stop(&self) -> Option<Stop> {
-        if self.cancellation.is_requested() {
+        if self.is_abandoned() {
             return Some(Stop::Abandoned);
         }
         (self.used() >= self.wall).then_some(Stop::Wall)
+    }
+
+    /// Says whether nobody waits for the call any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.cancellation.is_requested()
+    }
+
+    /// Returns what is left of the wall clock.
+    pub(crate) fn left(&self) -> Duration {
+        self.wall.saturating_sub(self.used())
+    }
+
+    /// Moves the virtual clock by what functions slept that this call has called.
+    pub(crate) fn pass(&mut self, slept: Duration) {
+        self.slept = self.slept.saturating_add(slept);
     }
 
     /// Returns the real time since the start.

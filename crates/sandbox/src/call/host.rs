@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use wasmtime::{Caller, Engine, Extern, ExternType, Linker, Module};
 
+use super::reach;
 use super::state::{CallState, Stop, Stream};
-use super::text::readable;
 
 /// The module name of the imports.
 const MODULE: &str = "greensand";
@@ -18,9 +18,6 @@ pub(crate) const PIECE: usize = 1 << 20;
 
 /// The longest name of a library module or of a capability that is looked at, in bytes.
 const LONGEST_NAME: u32 = 1024;
-
-/// What is kept of the name of a refused capability, in bytes.
-pub(crate) const LONGEST_CAPABILITY: usize = 64;
 
 /// Builds the imports of a module: the contract, and a stub that ends in `denied` for each further function.
 ///
@@ -57,6 +54,11 @@ pub(crate) fn link_contract(linker: &mut Linker<CallState>) -> wasmtime::Result<
     linker.func_wrap(MODULE, "random", random)?;
     linker.func_wrap(MODULE, "module_size", module_size)?;
     linker.func_wrap(MODULE, "module_read", module_read)?;
+    linker.func_wrap(MODULE, "call", reach::call)?;
+    linker.func_wrap(MODULE, "take", reach::take)?;
+    linker.func_wrap(MODULE, "file_size", reach::file_size)?;
+    linker.func_wrap(MODULE, "file_read", reach::file_read)?;
+    linker.func_wrap(MODULE, "file_names", reach::file_names)?;
     linker.func_wrap(MODULE, "refused", refused)?;
     Ok(())
 }
@@ -104,13 +106,13 @@ fn module_read(mut caller: Caller<'_, CallState>, pointer: u32, length: u32, int
 
 fn refused(mut caller: Caller<'_, CallState>, pointer: u32, length: u32) -> wasmtime::Result<()> {
     with_range(&mut caller, "refused", pointer, length.min(LONGEST_NAME), |bytes, state| {
-        state.note_refused(&readable(bytes, LONGEST_CAPABILITY));
+        state.note_refused(&String::from_utf8_lossy(bytes));
         Ok(())
     })
 }
 
 /// Runs host work on a name that the guest gives. A text that cannot be a name is the empty one.
-fn with_name<T>(
+pub(super) fn with_name<T>(
     caller: &mut Caller<'_, CallState>,
     import: &'static str,
     pointer: u32,

@@ -48,6 +48,16 @@ impl MemoryMeter {
         self.peak
     }
 
+    /// Returns what may still be taken, in bytes.
+    pub(crate) fn left(&self) -> u64 {
+        self.limit.saturating_sub(self.in_use)
+    }
+
+    /// Counts what a nested call used at its peak, while this instance existed beside it.
+    pub(crate) fn note_nested(&mut self, peak: u64) {
+        self.peak = self.peak.max(self.in_use.saturating_add(peak));
+    }
+
     fn grow(&mut self, growth: usize) -> bool {
         let growth = growth as u64;
         let wanted = self.in_use.saturating_add(growth);

@@ -7,20 +7,26 @@
 //! reply into the class of the ending; no text of the guest takes part in that.
 
 mod clock;
+mod granted;
 mod guest;
 mod host;
 mod memory;
+mod nesting;
 mod outcome;
 mod output;
 mod random;
+mod reach;
 mod run;
 mod state;
 mod text;
+mod wait;
 mod wire;
 
+pub(crate) use granted::Answer;
 pub(crate) use guest::{Guest, guarded_store};
-pub(crate) use host::{LONGEST_CAPABILITY, PIECE, link, link_contract, random, with_range};
+pub(crate) use host::{PIECE, link, link_contract, random, with_range};
 pub(crate) use memory::{COMPONENT_MEMORIES, COMPONENT_PARTS};
+pub(crate) use nesting::Nesting;
 pub(crate) use outcome::{Finish, LONGEST_MESSAGE, ending};
 pub(crate) use output::KeptOutput;
 pub(crate) use run::{Executor, GuestCall, outcome, unfinished};

@@ -5,6 +5,7 @@ use greensand_types::{CallEnding, CallOutcome, CallUsage, Encoding, Grants, Host
 use wasmtime::Trap;
 
 use super::guest::Guest;
+use super::nesting::Nesting;
 use super::outcome::{Finish, ending, failure};
 use super::state::{CallState, Stop};
 use super::wire::{Form, Reply, ReplyKind, Request, Verb};
@@ -25,6 +26,7 @@ pub(crate) struct GuestCall {
     pub(crate) grants: Grants,
     pub(crate) encoding: Encoding,
     pub(crate) seed: u64,
+    pub(crate) nesting: Nesting,
 }
 
 /// What calls share: the tick that bounds them, and the sources that were compiled before.
@@ -142,7 +144,8 @@ impl Running<'_> {
     fn enter(&self, prepared: Option<&Prepared>) -> Result<CallOutcome, HostFault> {
         let call = self.call;
         let library = self.image.library().cloned();
-        let mut state = CallState::of_call(&call.limits, &call.grants, call.seed, library, self.cancellation.clone());
+        let state = CallState::of_call(&call.limits, &call.grants, call.seed, library, self.cancellation.clone());
+        let mut state = state.reaching(call, self.cancellation);
         let (form, code) = match prepared {
             None => (Form::Source, call.source.as_bytes()),
             Some(prepared) => {

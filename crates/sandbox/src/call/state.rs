@@ -5,13 +5,19 @@ use std::time::Instant;
 use greensand_types::{EntropyGrant, Grants, Limits};
 
 use super::clock::CallClock;
+use super::granted::Granted;
 use super::memory::MemoryMeter;
 use super::output::KeptOutput;
 use super::random::CallRandom;
+use super::run::GuestCall;
+use super::text::readable;
 use crate::image::Library;
 use crate::prepared::{Preparation, Prepared};
 use crate::wasi::ComponentState;
 use crate::worker::Cancellation;
+
+/// What is kept of the name of a refused capability, in bytes.
+const LONGEST_CAPABILITY: usize = 64;
 
 /// What the host holds of one call while its instance runs.
 pub(crate) struct CallState {
@@ -26,6 +32,7 @@ pub(crate) struct CallState {
     pub(super) stop: Option<Stop>,
     pub(super) library: Option<Arc<Library>>,
     component: Option<Box<ComponentState>>,
+    pub(super) granted: Granted,
     mode: Mode,
 }
 
@@ -97,6 +104,7 @@ impl CallState {
             stop: None,
             library,
             component: None,
+            granted: Granted::default(),
             mode: Mode::Call,
         }
     }
@@ -115,6 +123,11 @@ impl CallState {
     /// The state of a call of a component, which is made of several instances.
     pub(crate) fn for_component(self) -> Self {
         Self { memory: self.memory.of_several_instances(), ..self }
+    }
+
+    /// Opens what the call was granted beyond clock and entropy.
+    pub(crate) fn reaching(self, call: &GuestCall, cancellation: &Cancellation) -> Self {
+        Self { granted: Granted::to_call(call, cancellation), ..self }
     }
 
     /// The state of a guest that is started for its image: same clock, same randomness, every time.
@@ -145,7 +158,11 @@ impl CallState {
     /// Sleeps on the call's clock.
     pub(crate) fn sleep(&mut self, nanoseconds: i64) -> Result<(), Stop> {
         match self.mode {
-            Mode::Call => self.clock.sleep(nanoseconds),
+            Mode::Call => {
+                let slept = self.clock.sleep(nanoseconds);
+                self.granted.note_slept(nanoseconds);
+                slept
+            }
             Mode::Start => Ok(()),
         }
     }
@@ -181,7 +198,7 @@ impl CallState {
 
     /// Keeps that a capability was asked for and refused; the first of a call counts.
     pub(crate) fn note_refused(&mut self, capability: &str) {
-        self.refused_capability.get_or_insert_with(|| capability.to_owned());
+        self.refused_capability.get_or_insert_with(|| readable(capability.as_bytes(), LONGEST_CAPABILITY));
     }
 
     /// Looks at the clock, at a tick.

@@ -9,7 +9,8 @@ use self::world::greensand::function::types::{self, Failure, FailureKind};
 use self::world::{Function, FunctionPre};
 use super::refusal::ModuleRefusal;
 use crate::call::{
-    CallState, Finish, GuestCall, LONGEST_MESSAGE, Reply, ReplyKind, Verb, ending, guarded_store, outcome, readable,
+    Answer, CallState, Finish, GuestCall, LONGEST_MESSAGE, PIECE, Reply, ReplyKind, Verb, ending, guarded_store,
+    outcome, readable,
 };
 use crate::worker::Cancellation;
 
@@ -55,6 +56,7 @@ impl ComponentFunction {
     /// When the host could not do its part.
     pub(super) fn run(&self, call: &GuestCall, cancellation: &Cancellation) -> Result<CallOutcome, HostFault> {
         let state = CallState::of_call(&call.limits, &call.grants, call.seed, None, cancellation.clone());
+        let state = state.reaching(call, cancellation);
         let mut store = guarded_store(self.prepared.engine(), state.for_component());
         store.set_hostcall_fuel(CROSSING_BYTES);
         let answer = self.enter(&mut store, call);
@@ -138,25 +140,33 @@ pub(super) fn link_host(linker: &mut Linker<CallState>) -> wasmtime::Result<()> 
 impl types::Host for CallState {}
 
 impl host::Host for CallState {
-    fn call(&mut self, name: String, _arguments: String) -> wasmtime::Result<Result<String, host::CallFailure>> {
-        self.note_refused(&name);
-        Ok(Err(host::CallFailure::NotGranted(format!("no function `{name}` is granted"))))
+    fn call(&mut self, name: String, arguments: String) -> wasmtime::Result<Result<String, host::CallFailure>> {
+        let answer = self.call_granted(&name, &arguments).map_err(|stop| self.end(stop))?;
+        Ok(match answer {
+            Answer::Returned(result) => Ok(result.get().to_owned()),
+            Answer::Failed(message) => Err(host::CallFailure::Failed(message)),
+            Answer::NotGranted(message) => Err(host::CallFailure::NotGranted(message)),
+        })
     }
 
     fn file_names(&mut self) -> wasmtime::Result<Vec<String>> {
-        Ok(Vec::new())
+        Ok(self.files().iter().map(|(name, _)| name.to_string()).collect())
     }
 
-    fn file_size(&mut self, _name: String) -> wasmtime::Result<Option<u64>> {
-        Ok(None)
+    fn file_size(&mut self, name: String) -> wasmtime::Result<Option<u64>> {
+        Ok(self.files().get(&name).map(|bytes| bytes.len() as u64))
     }
 
-    fn read_file(&mut self, _name: String, _offset: u64, _length: u32) -> wasmtime::Result<Vec<u8>> {
-        Ok(Vec::new())
+    fn read_file(&mut self, name: String, offset: u64, length: u32) -> wasmtime::Result<Vec<u8>> {
+        let Some(file) = self.files().get(&name) else { return Ok(Vec::new()) };
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(file.len());
+        let part = &file[start..];
+        // A list may be lowered at once, so that it is as long as a piece between two looks at the clock.
+        Ok(part[..part.len().min(length as usize).min(PIECE)].to_vec())
     }
 
     fn refused(&mut self, capability: String) -> wasmtime::Result<()> {
-        self.note_refused(&readable(capability.as_bytes(), crate::call::LONGEST_CAPABILITY));
+        self.note_refused(&capability);
         Ok(())
     }
 }

@@ -18,4 +18,5 @@ mod run;
 
 pub(crate) use compile::{Compiler, compile_here};
 pub(crate) use modules::{Modules, OpenModule};
+pub(crate) use refusal::ModuleRefusal;
 pub(crate) use run::run;

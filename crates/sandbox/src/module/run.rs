@@ -43,6 +43,7 @@ fn run_core(
         return Ok(CallOutcome::invalid(message));
     }
     let state = CallState::of_call(&call.limits, &call.grants, call.seed, None, cancellation.clone());
+    let state = state.reaching(call, cancellation);
     let engine = prepared.module().engine();
     let guest = Guest::instantiate_with(engine, state, |store| instantiate(prepared, shape, store));
     let mut guest = match guest {
