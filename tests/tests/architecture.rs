@@ -405,6 +405,37 @@ fn every_crate_takes_the_lints_of_the_workspace() {
     }
 }
 
+/// Returns the promises of a page, as pairs of a file and a test in it: "`path.rs`: `test`, `test`".
+fn kept_promises(page: &str) -> Vec<(String, String)> {
+    let group = Regex::new(r"`([\w/.]+\.rs)`:((?:\s*`\w+`,?)+)").expect("a regular expression");
+    let name = Regex::new(r"`(\w+)`").expect("a regular expression");
+    let tests = |found: regex::Captures<'_>| {
+        let (path, tests) = (found[1].to_owned(), found[2].to_owned());
+        name.captures_iter(&tests).map(|test| (path.clone(), test[1].to_owned())).collect::<Vec<_>>()
+    };
+    group.captures_iter(page).flat_map(tests).collect()
+}
+
+#[test]
+fn every_promise_of_the_security_page_is_kept_by_a_test_that_exists() {
+    let page = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let promises = kept_promises(&page);
+    let rows = page.lines().filter(|line| line.starts_with("| ") && line.contains(".rs`"));
+    assert!(rows.count() > 10 && promises.len() > 20, "the page was not read: {promises:?}");
+    for (path, test) in promises {
+        let source = fs::read_to_string(root().join(&path)).unwrap_or_default();
+        let is_there = source.contains(&format!("fn {test}("));
+        assert!(is_there && source.contains("#[test]"), "SECURITY.md names `{test}`, which is not in `{path}`");
+    }
+}
+
+#[test]
+fn promises_are_read_with_every_test_that_keeps_them() {
+    let page = "| a | `a/b.rs`: `one`, `two`; `c.rs`: `three` |\n| b, see `d.rs` | `fn` |";
+    let expected = [("a/b.rs", "one"), ("a/b.rs", "two"), ("c.rs", "three")];
+    assert_eq!(kept_promises(page), expected.map(|(path, test)| (path.to_owned(), test.to_owned())));
+}
+
 // Reading the workspace -------------------------------------------------------------------------------------------
 
 fn root() -> PathBuf {

@@ -13,7 +13,7 @@ pub(super) fn examine(folder: &Path) -> Vec<Finding> {
 }
 
 /// Native code is mapped from the cache: whoever may write there may run code as us.
-fn ownership(folder: &Path) -> Finding {
+pub(super) fn ownership(folder: &Path) -> Finding {
     let shown = folder.display();
     let metadata = match fs::metadata(folder) {
         Ok(metadata) => metadata,

@@ -1,14 +1,16 @@
 //! Examines what Greensand needs: the machine, the cache, the image of each language, and the models of a project.
 //!
 //! [`examine_machine`], [`examine_images`] and [`examine_project`] return one [`Finding`] for each thing that was looked at.
-//! They mend nothing; what fails names the command that does. Models are asked for one short reply, if the caller allows
+//! [`examine_walls`] looks at what stands between functions and everything else, one [`Wall`] each. They mend nothing; what fails names the command that does. Models are asked for one short reply, if the caller allows
 //! it, because nothing less shows that key, endpoint and model fit together.
 
 mod cache;
 mod machine;
 mod project;
+mod walls;
 
 pub use project::examine_project;
+pub use walls::{Promise, Standing, Wall, examine_walls};
 
 use std::path::Path;
 

@@ -3,7 +3,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use greensand_app::doctor::{
-    Finding, Grade, ModelRequests, examine_images, examine_machine, examine_project, failed_finding,
+    Finding, Grade, ModelRequests, Promise, Standing, Wall, examine_images, examine_machine, examine_project,
+    examine_walls, failed_finding,
 };
 use greensand_app::{Overrides, cache_dir, open_sandbox_with};
 use serde::Serialize;
@@ -33,6 +34,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "U", requires = "project")]
     base_url: Option<String>,
 
+    /// Shows which walls stand between functions and this machine, and nothing else
+    #[arg(long, conflicts_with = "project")]
+    security: bool,
+
     /// Asks no model for a reply
     #[arg(long)]
     offline: bool,
@@ -43,10 +48,12 @@ pub(crate) struct Arguments {
 }
 
 const HELP: &str = "\
-The exit code is 1 when something that is needed does not work.
+The exit code is 1 when something that is needed does not work, or when a wall is missing that is promised.
+`SECURITY.md` says what is promised, and what is not.
 
 Examples:
   greensand doctor
+  greensand doctor --security
   greensand doctor my-agent
   greensand doctor my-agent --model gpt-4.1-mini
   greensand doctor my-agent --offline --json";
@@ -60,7 +67,21 @@ struct FindingLine<'a> {
     remedy: Option<&'a str>,
 }
 
+/// A wall, as it is written.
+#[derive(Serialize)]
+struct WallLine<'a> {
+    name: &'a str,
+    standing: &'static str,
+    promised: bool,
+    found: &'a str,
+    meaning: &'a str,
+    remedy: Option<&'a str>,
+}
+
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
+    if arguments.security {
+        return run_security(arguments, terminal);
+    }
     let findings = findings(arguments)?;
     if arguments.json {
         let lines: Vec<_> = findings.iter().map(FindingLine::of).collect();
@@ -70,6 +91,48 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     }
     let has_failed = findings.iter().any(|finding| finding.grade == Grade::Failed);
     Ok(if has_failed { Ending::No } else { Ending::Done })
+}
+
+/// Shows the walls, also where the sandbox refuses to open: one of them then says why.
+fn run_security(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
+    let environment = common::environment()?;
+    let cache_dir = cache_dir(&environment).map_err(|error| Failure::asked(error.to_string()))?;
+    let walls = examine_walls(&cache_dir, open_sandbox_with(&environment, 1).ok().as_ref(), &environment);
+    if arguments.json {
+        let lines: Vec<_> = walls.iter().map(WallLine::of).collect();
+        common::write_json(&lines, terminal)?;
+    } else {
+        write_walls(&walls, terminal)?;
+    }
+    let is_broken = walls.iter().any(Wall::breaks_promise);
+    Ok(if is_broken { Ending::No } else { Ending::Done })
+}
+
+fn write_walls(walls: &[Wall], terminal: &Terminal) -> Result<(), Failure> {
+    let mut out = terminal.out();
+    let width = walls.iter().map(|wall| wall.name.chars().count()).max().unwrap_or(0);
+    for promise in [Promise::Promised, Promise::Beyond] {
+        let heading = match promise {
+            Promise::Promised => "promised",
+            Promise::Beyond => "beyond what is promised",
+        };
+        writeln!(out, "{BOLD}{heading}{BOLD:#}")?;
+        for wall in walls.iter().filter(|wall| wall.promise == promise) {
+            let style = match (wall.standing, promise) {
+                (Standing::Stands, _) => GOOD,
+                (Standing::Missing, Promise::Promised) => BAD,
+                (Standing::Partly | Standing::Missing, _) => WARN,
+                (Standing::Unknown, _) => DIM,
+            };
+            let Wall { name, standing, found, meaning, remedy, .. } = wall;
+            writeln!(out, "  {style}{:<7}{style:#}  {name:<width$}  {}", standing.as_str(), text::line(found))?;
+            writeln!(out, "  {:<7}  {:<width$}  {DIM}{meaning}{DIM:#}", "", "")?;
+            if let Some(remedy) = remedy {
+                writeln!(out, "  {:<7}  {:<width$}  {BOLD}mend it{BOLD:#}: {}", "", "", text::line(remedy))?;
+            }
+        }
+    }
+    Ok(out.flush()?)
 }
 
 fn findings(arguments: &Arguments) -> Result<Vec<Finding>, Failure> {
@@ -140,6 +203,19 @@ impl<'a> FindingLine<'a> {
             grade: finding.grade.as_str(),
             detail: &finding.detail,
             remedy: finding.remedy.as_deref(),
+        }
+    }
+}
+
+impl<'a> WallLine<'a> {
+    fn of(wall: &'a Wall) -> Self {
+        Self {
+            name: &wall.name,
+            standing: wall.standing.as_str(),
+            promised: wall.promise == Promise::Promised,
+            found: &wall.found,
+            meaning: wall.meaning,
+            remedy: wall.remedy.as_deref(),
         }
     }
 }

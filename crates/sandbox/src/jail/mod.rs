@@ -25,6 +25,7 @@ mod reach;
 mod run;
 mod status;
 mod system_calls;
+mod version;
 
 pub use command::{JailEnding, JailFault, JailReport, JailedCommand, Priority};
 pub(crate) use inside::become_program;

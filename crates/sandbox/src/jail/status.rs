@@ -1,6 +1,6 @@
 use std::fs;
 
-use super::reach;
+use super::{reach, version};
 
 /// A wall of the jail that a kernel may lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,11 @@ impl JailStatus {
             mend: "boot a kernel with `CONFIG_SECCOMP_FILTER`",
         };
         Self { walls: [landlock, seccomp] }
+    }
+
+    /// Returns the version of landlock that the kernel has, as far as this host knows versions.
+    pub fn landlock_version() -> Option<u32> {
+        version::landlock_version()
     }
 
     /// Returns the first wall that is missing.
