@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use wasmtime::error::Context;
 use wasmtime::{Engine, Linker, Module, Result, bail};
 
-use crate::guest::{self, Guest, Host, Limits, Modules, Optimise, Reply, Request};
+use crate::guest::{self, Grants, Guest, Host, Limits, Modules, Optimise, Reply, Request};
 use crate::standard_library;
 
 /// The guest, ready for fresh instances.
@@ -76,7 +76,8 @@ impl Image {
     }
 
     /// Answers one request: `source`, `entry`, `arguments` (JSON text), and optionally `export`, `tagged`, `seed`,
-    /// `compiled`, `repeat`, `wall_ms`, `memory_mb`, `max_result`, `dirty` (say how much memory the call dirtied).
+    /// `compiled`, `repeat`, `wall_ms`, `memory_mb`, `max_result`, `dirty` (say how much memory the call dirtied), `files` (texts
+    /// by name) and `functions` (each `{"ok": JSON}` or `{"failed": MESSAGE}`; `$` in the JSON stands for the arguments).
     pub fn answer(&self, line: &Value) -> Value {
         let text = |name: &str| line[name].as_str().unwrap_or_default();
         let number = |name: &str, default: u64| line[name].as_u64().unwrap_or(default);
@@ -96,20 +97,21 @@ impl Image {
         };
         let compiled;
         if line["compiled"] == true {
-            match self.once("gs_prepare", &request, limits).0 {
+            match self.once("gs_prepare", &request, limits, &Grants::default()).0 {
                 Ok(Reply { kind: 0, payload, .. }) => compiled = payload,
                 other => return self.describe(other, None, Duration::ZERO),
             }
             request.compiled = true;
             request.code = &compiled;
         }
+        let grants = grants(line);
         let export = line["export"].as_str().unwrap_or("gs_invoke");
         let repeat = number("repeat", 1);
         let mut times: Vec<Duration> = Vec::new();
         let mut last = None;
         for _ in 0..repeat {
             let start = Instant::now();
-            let done = self.once(export, &request, limits);
+            let done = self.once(export, &request, limits, &grants);
             times.push(start.elapsed());
             last = Some(done);
         }
@@ -125,10 +127,19 @@ impl Image {
         answer
     }
 
-    fn once(&self, export: &str, request: &Request<'_>, limits: Limits) -> (Result<Reply>, Option<Guest>) {
+    fn once(
+        &self,
+        export: &str,
+        request: &Request<'_>,
+        limits: Limits,
+        grants: &Grants,
+    ) -> (Result<Reply>, Option<Guest>) {
         match Guest::new(&self.engine, &self.linker, &self.module, self.modules.clone(), limits) {
             Err(error) => (Err(error), None),
-            Ok(mut guest) => (guest.request(export, request), Some(guest)),
+            Ok(mut guest) => {
+                guest.grant(grants.clone());
+                (guest.request(export, request), Some(guest))
+            }
         }
     }
 
@@ -150,6 +161,21 @@ impl Image {
             answer["memory"] = json!(guest.memory_size());
         }
         answer
+    }
+}
+
+/// What a request grants.
+fn grants(line: &Value) -> Grants {
+    let members = |name: &str| line[name].as_object().cloned().unwrap_or_default().into_iter();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Grants {
+        files: members("files").map(|(name, content)| (name, text(&content).into_bytes())).collect(),
+        functions: members("functions")
+            .map(|(name, answer)| match answer.get("failed") {
+                Some(message) => (name, Err(text(message))),
+                None => (name, Ok(text(&answer["ok"]))),
+            })
+            .collect(),
     }
 }
 

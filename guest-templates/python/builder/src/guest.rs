@@ -17,6 +17,13 @@ use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 /// Modules of the language's library by name.
 pub type Modules = BTreeMap<String, Vec<u8>>;
 
+/// What a call is granted, for trying: files by name, and functions that answer with their arguments.
+#[derive(Default, Clone)]
+pub struct Grants {
+    pub files: BTreeMap<String, Vec<u8>>,
+    pub functions: BTreeMap<String, Result<String, String>>,
+}
+
 /// One live instance and what its host functions need.
 pub struct Guest {
     store: Store<Host>,
@@ -30,6 +37,8 @@ pub struct Host {
     random: u64,
     pub output: [Vec<u8>; 2],
     pub refused: Vec<String>,
+    grants: Grants,
+    waiting: Vec<u8>,
     deadline: Option<Instant>,
     limits: StoreLimits,
     output_limit: usize,
@@ -147,8 +156,60 @@ pub fn linker(engine: &Engine, module: &Module) -> Result<Linker<Host>> {
         caller.data_mut().refused.push(what);
         Ok(())
     })?;
+    link_grants(&mut linker)?;
     linker.define_unknown_imports_as_traps(module)?;
     Ok(linker)
+}
+
+/// Granted functions and files. A function answers what the grant says, with `$` as the arguments that it was given.
+fn link_grants(linker: &mut Linker<Host>) -> Result<()> {
+    let module = "greensand";
+    linker.func_wrap(
+        module,
+        "call",
+        |mut caller: Caller<'_, Host>, name: u32, length: u32, from: u32, arguments: u32| {
+            let name = String::from_utf8_lossy(&read(&mut caller, name, length)?).into_owned();
+            let arguments = String::from_utf8_lossy(&read(&mut caller, from, arguments)?).into_owned();
+            let host = caller.data_mut();
+            let (status, reply) = match host.grants.functions.get(&name) {
+                Some(Ok(result)) => (0, result.replace('$', &arguments)),
+                Some(Err(message)) => (1, message.clone()),
+                None => {
+                    host.refused.push(format!("call {name}"));
+                    (2, format!("no function `{name}` is granted"))
+                }
+            };
+            host.waiting = reply.into_bytes();
+            Ok(status << 32 | host.waiting.len() as u64)
+        },
+    )?;
+    linker.func_wrap(module, "file_size", |mut caller: Caller<'_, Host>, name: u32, length: u32| {
+        let name = String::from_utf8_lossy(&read(&mut caller, name, length)?).into_owned();
+        Ok(caller.data().grants.files.get(&name).map_or(-1, |content| content.len() as i32))
+    })?;
+    linker.func_wrap(
+        module,
+        "file_read",
+        |mut caller: Caller<'_, Host>, name: u32, length: u32, offset: u64, into: u32, room: u32| {
+            let name = String::from_utf8_lossy(&read(&mut caller, name, length)?).into_owned();
+            let content = caller.data().grants.files.get(&name).cloned().unwrap_or_default();
+            let rest = content.get(offset as usize..).unwrap_or_default();
+            let rest = &rest[..rest.len().min(room as usize)];
+            put(&mut caller, into, rest)?;
+            Ok(rest.len() as i32)
+        },
+    )?;
+    linker.func_wrap(module, "file_names", |mut caller: Caller<'_, Host>| {
+        let host = caller.data_mut();
+        let names: Vec<&String> = host.grants.files.keys().collect();
+        host.waiting = serde_json::to_vec(&names)?;
+        Ok(host.waiting.len() as i32)
+    })?;
+    linker.func_wrap(module, "take", |mut caller: Caller<'_, Host>, into: u32| {
+        let waiting = std::mem::take(&mut caller.data_mut().waiting);
+        put(&mut caller, into, &waiting)
+    })?;
+    Ok(())
 }
 
 fn memory_of(caller: &mut Caller<'_, Host>) -> Result<Memory> {
@@ -200,6 +261,8 @@ impl Guest {
             random: 0x6a09_e667_f3bc_c908,
             output: Default::default(),
             refused: Vec::new(),
+            grants: Grants::default(),
+            waiting: Vec::new(),
             deadline: Some(Instant::now() + limits.wall),
             limits: StoreLimitsBuilder::new().memory_size(limits.memory).build(),
             output_limit: limits.output,
@@ -216,6 +279,10 @@ impl Guest {
         let instance = linker.instantiate(&mut store, module)?;
         let memory = instance.get_memory(&mut store, "memory").context("find the guest's memory")?;
         Ok(Guest { store, instance, memory })
+    }
+
+    pub fn grant(&mut self, grants: Grants) {
+        self.store.data_mut().grants = grants;
     }
 
     pub fn host(&self) -> &Host {

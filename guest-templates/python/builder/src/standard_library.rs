@@ -10,7 +10,7 @@ use wasmtime::Module;
 use wasmtime::error::Context;
 use wasmtime::{Result, ensure};
 
-use crate::guest::{self, Guest, Limits, Modules, Optimise};
+use crate::guest::{self, Guest, Limits, Modules, Optimise, Request};
 
 /// Parts that make no sense in the sandbox, or that describe the machine where CPython was built.
 const LEFT_OUT: [&str; 18] = [
@@ -40,7 +40,6 @@ const STAND_INS: [(&str, &str); 1] = [("_sysconfigdata__wasi_wasm32-wasi", "buil
 /// A module as source text.
 struct Source {
     name: String,
-    is_package: bool,
     file_name: String,
     text: Vec<u8>,
 }
@@ -58,14 +57,10 @@ pub fn compile(archive: &[u8], compiler: &[u8]) -> Result<Modules> {
         let mut guest = Guest::new(&engine, &linker, &module, Arc::default(), limits)?;
         guest.init()?;
         for source in sources {
-            let mut request = (source.file_name.len() as u32).to_le_bytes().to_vec();
-            request.extend(source.file_name.as_bytes());
-            request.extend(&source.text);
-            let reply = guest.ask("gs_compile", &request).with_context(|| format!("compile `{}`", source.name))?;
+            let request = Request { code: &source.text, entry: &source.file_name, ..Request::default() };
+            let reply = guest.request("gs_compile", &request).with_context(|| format!("compile `{}`", source.name))?;
             ensure!(reply.kind == 0, "`{}` does not compile: {}", source.name, reply.message);
-            let mut content = vec![u8::from(source.is_package)];
-            content.extend(reply.payload);
-            modules.insert(source.name, content);
+            modules.insert(source.name, reply.payload);
         }
         Ok(())
     })?;
@@ -78,10 +73,7 @@ fn sources(archive: &[u8]) -> Result<Vec<Source>> {
         let mut entry = entry?;
         let path = entry.path()?.to_string_lossy().trim_start_matches("./").to_owned();
         let Some(stem) = path.strip_suffix(".py") else { continue };
-        let (name, is_package) = match stem.strip_suffix("/__init__") {
-            Some(package) => (package.replace('/', "."), true),
-            None => (stem.replace('/', "."), false),
-        };
+        let name = stem.strip_suffix("/__init__").unwrap_or(stem).replace('/', ".");
         let top = name.split('.').next().unwrap_or(&name);
         if LEFT_OUT.contains(&top)
             || name.split('.').any(|part| part == "test" || part == "tests" || part == "idle_test")
@@ -92,12 +84,12 @@ fn sources(archive: &[u8]) -> Result<Vec<Source>> {
         entry.read_to_end(&mut text)?;
         // A few modules of the library are not in UTF-8 or are not meant to compile.
         if std::str::from_utf8(&text).is_ok() {
-            sources.push(Source { name, is_package, file_name: format!("<stdlib>/{path}"), text });
+            sources.push(Source { name, file_name: format!("<stdlib>/{path}"), text });
         }
     }
     for (name, text) in STAND_INS {
         let file_name = format!("<stdlib>/{name}.py");
-        sources.push(Source { name: name.into(), is_package: false, file_name, text: text.into() });
+        sources.push(Source { name: name.into(), file_name, text: text.into() });
     }
     Ok(sources)
 }

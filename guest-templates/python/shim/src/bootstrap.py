@@ -193,6 +193,8 @@ import asyncio
 import inspect
 import os
 import random
+import types
+import unicodedata
 import warnings
 
 # Only now: some modules expect more of a system that has `fork`.
@@ -223,6 +225,15 @@ def check_arguments(function, args, kwargs):
     except TypeError as error:
         return f"{getattr(function, '__name__', type(function).__name__)}(): {error}"
     return None
+
+
+# These take the namespace of the frame that calls them, so the shim gives it to them.
+EVALUATORS = (eval, exec)
+
+
+def normalised(name):
+    """Writes a name as the parser does."""
+    return unicodedata.normalize("NFKC", name)
 
 
 KINDS = {
@@ -264,6 +275,35 @@ def split_script(source):
         last = compile(ast.Expression(tree.body.pop().value), "<function>", "eval", dont_inherit=True)
     return compile(tree, "<function>", "exec", dont_inherit=True), last
 
+
+class CallError(Exception):
+    """A granted function failed; the text says how."""
+
+
+def call(name, /, *args, **kwargs):
+    """Calls a function that this call was granted, with arguments by position or by name, and returns its result."""
+    if args and kwargs:
+        raise TypeError("a granted function takes its arguments by position or by name, not both")
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a granted function is text, not {type(name).__name__}")
+    status, reply = _greensand.call(name, kwargs or list(args))
+    if status == 0:
+        return reply
+    if status == 1:
+        raise CallError(reply)
+    raise PermissionError(63, reply)
+
+
+def add_greensand():
+    """Makes the module by which a function reaches what it was granted."""
+    module = types.ModuleType("greensand", "What this call was granted.")
+    CallError.__module__ = call.__module__ = module.__name__
+    module.CallError, module.call = CallError, call
+    module.__all__ = ["CallError", "call"]
+    sys.modules[module.__name__] = module
+
+
+add_greensand()
 
 for awaited in range(3):
     wait_for(asyncio.sleep(0))

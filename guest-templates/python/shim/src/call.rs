@@ -9,16 +9,19 @@ use crate::interpreter::{Interpreter, leave};
 use crate::json_in::{self, Arguments, Refusal};
 use crate::json_out::{self, Failure, qualified_name};
 use crate::python::{
-    self, Object, PyCallable_Check, PyEval_EvalCode, PyException_GetTraceback, PyType_GetFlags, PyType_GetSlot, Raised,
+    self, Object, PyCallable_Check, PyEval_EvalCode, PyException_GetTraceback, PyTuple_Size, PyType_GetFlags, PyType_GetSlot,
+    Raised,
     flag,
 };
 use crate::source::{self, Compiled, FILE_NAME};
 use crate::text;
-use crate::wire::{Encoding, Kind, Reply, Request};
+use crate::wire::{Encoding, Kind, OUT_OF_MEMORY, Reply, Request};
 
 /// The name under which the function's module can be imported while it runs.
 const MODULE: &str = "function";
 const MAIN_MODULE: &str = "__main__";
+/// Where the files of packages lie, as `__file__` says.
+const LIBRARY: &str = "/lib/python/";
 
 /// `gs_prepare`.
 pub fn prepare(request: &Request<'_>) -> Reply {
@@ -31,13 +34,13 @@ pub fn prepare(request: &Request<'_>) -> Reply {
 
 /// `gs_invoke`.
 pub fn invoke(interpreter: &Interpreter, request: &Request<'_>) -> Reply {
-    with_entry(interpreter, request, |entry| {
+    with_entry(interpreter, request, |entry, namespace| {
         let arguments = match json_in::arguments(request.arguments) {
             Ok(arguments) => arguments,
             Err(Refusal::Message(message)) => return Ok(Reply::new(Kind::BadArguments, message)),
             Err(Refusal::Raised) => return Err(Raised),
         };
-        let result = match call(interpreter, &entry, &arguments)? {
+        let result = match call(interpreter, &entry, namespace, &arguments)? {
             Ok(result) => result,
             Err(message) => return Ok(Reply::new(Kind::BadArguments, message)),
         };
@@ -54,7 +57,7 @@ pub fn invoke(interpreter: &Interpreter, request: &Request<'_>) -> Reply {
 
 /// `gs_describe`.
 pub fn describe(interpreter: &Interpreter, request: &Request<'_>) -> Reply {
-    with_entry(interpreter, request, |entry| {
+    with_entry(interpreter, request, |entry, _| {
         let parameters = interpreter.describe.call_with(&entry)?;
         returned(&parameters, Encoding::Strict, usize::MAX)
     })
@@ -89,14 +92,14 @@ fn run_script(interpreter: &Interpreter, source: &str, request: &Request<'_>) ->
 fn with_entry(
     interpreter: &Interpreter,
     request: &Request<'_>,
-    then: impl FnOnce(Object) -> Result<Reply, Raised>,
+    then: impl FnOnce(Object, &Object) -> Result<Reply, Raised>,
 ) -> Reply {
     let compiled = match source::load(request) {
         Ok(compiled) => compiled,
         Err(reply) => return reply,
     };
     let reply = top_level(interpreter, &compiled, request).and_then(|entry| match entry {
-        Ok(entry) => then(entry),
+        Ok((entry, namespace)) => then(entry, &namespace),
         Err(reply) => Ok(reply),
     });
     reply.unwrap_or_else(|Raised| error::reply(compiled.source))
@@ -106,13 +109,17 @@ fn top_level(
     interpreter: &Interpreter,
     compiled: &Compiled<'_>,
     request: &Request<'_>,
-) -> Result<Result<Object, Reply>, Raised> {
+) -> Result<Result<(Object, Object), Reply>, Raised> {
     if compiled.may_import {
         interpreter.seed_random(request.seed)?;
     }
     let namespace = interpreter.new_module(MODULE)?;
     evaluate(&compiled.code, &namespace)?;
-    let Some(entry) = python::lookup(&namespace, &Object::text(request.entry)?)? else {
+    let mut name = Object::text(request.entry)?;
+    if !request.entry.is_ascii() {
+        name = interpreter.normalised.call_with(&name)?;
+    }
+    let Some(entry) = python::lookup(&namespace, &name)? else {
         let name = text::one_line(request.entry, 100);
         return Ok(Err(Reply::new(Kind::BadEntry, format!("there is no `{name}` at the top level of the source"))));
     };
@@ -120,7 +127,7 @@ fn top_level(
         let (name, kind) = (text::one_line(request.entry, 100), qualified_name(entry.kind()));
         return Ok(Err(Reply::new(Kind::BadEntry, format!("`{name}` is of type `{kind}`, which cannot be called"))));
     }
-    Ok(Ok(entry))
+    Ok(Ok((entry, namespace)))
 }
 
 fn evaluate(code: &Object, namespace: &Object) -> Result<Object, Raised> {
@@ -128,11 +135,19 @@ fn evaluate(code: &Object, namespace: &Object) -> Result<Object, Raised> {
 }
 
 /// Calls the entry. Arguments that do not fit it are a message, told apart from an error in the body.
-fn call(interpreter: &Interpreter, entry: &Object, arguments: &Arguments) -> Result<Result<Object, String>, Raised> {
+fn call(
+    interpreter: &Interpreter,
+    entry: &Object,
+    namespace: &Object,
+    arguments: &Arguments,
+) -> Result<Result<Object, String>, Raised> {
+    if let Some(code) = code_to_evaluate(interpreter, entry, arguments)? {
+        return entry.call(&python::tuple([code, namespace.clone()])?, None).map(Ok);
+    }
     let is_plain_function = entry.kind() == python::function_type();
     if !is_plain_function {
         let named = arguments.named.clone().unwrap_or_else(Object::none);
-        let args = interpreter.tuple([entry.clone(), arguments.positional.clone(), named])?;
+        let args = python::tuple([entry.clone(), arguments.positional.clone(), named])?;
         let complaint = interpreter.check_arguments.call(&args, None)?;
         if !complaint.is_none() {
             return Ok(Err(text::one_line(&json_out::escaped(&complaint)?, text::MAX_MESSAGE)));
@@ -154,6 +169,21 @@ fn call(interpreter: &Interpreter, entry: &Object, arguments: &Arguments) -> Res
         }
         Err(Raised) => Err(Raised),
     }
+}
+
+/// The only argument of an entry that is `eval` or `exec`. These take the namespace from the frame that calls them, and
+/// the entry is called from none.
+fn code_to_evaluate(
+    interpreter: &Interpreter,
+    entry: &Object,
+    arguments: &Arguments,
+) -> Result<Option<Object>, Raised> {
+    let is_evaluator =
+        (0..2).any(|at| python::tuple_item(&interpreter.evaluators, at).is_ok_and(|one| one.pointer() == entry.pointer()));
+    if !is_evaluator || arguments.named.is_some() || unsafe { PyTuple_Size(arguments.positional.pointer()) } != 1 {
+        return Ok(None);
+    }
+    python::tuple_item(&arguments.positional, 0).map(Some)
 }
 
 /// Waits for a result that is a coroutine or another awaitable.
@@ -181,9 +211,27 @@ fn returned(value: &Object, encoding: Encoding, most: usize) -> Result<Reply, Ra
     }
 }
 
-/// Compiled code of one library module, as the builder stores it.
-#[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "only the compiler's build has the export"))]
-pub fn compile_library_module(file_name: &str, source: &str) -> Result<Vec<u8>, Raised> {
-    let code = source::compile_text(source, file_name)?;
-    Ok(source::marshalled(&code)?.as_bytes()?.into())
+/// `gs_compile`: a file of a package, with its path as the entry. What is no code, or does not compile, is left as it is: an
+/// empty reply. Tests are left too: a function seldom imports them, and they take as long as the rest.
+pub fn compile_file(request: &Request<'_>) -> Reply {
+    let path = request.entry;
+    let Some(stem) = path.strip_suffix(".py") else { return Reply::returned(Vec::new()) };
+    if !cfg!(feature = "compiler") && stem.split('/').any(|part| part == "tests") {
+        return Reply::returned(Vec::new());
+    }
+    let code = source::readable(request.code).and_then(|source| {
+        let file_name = if cfg!(feature = "compiler") { path.into() } else { [LIBRARY, path].concat() };
+        let code = source::compile_text(source, &file_name).map_err(|Raised| source::bad_source(source))?;
+        source::marshalled(&code).map_err(|Raised| error::reply(source))
+    });
+    match code {
+        Ok(code) => {
+            let is_package = stem.rsplit('/').next() == Some("__init__");
+            let mut module = Vec::from([u8::from(is_package)]);
+            module.extend(code.as_bytes().unwrap_or_default());
+            Reply::returned(module)
+        }
+        Err(reply) if cfg!(feature = "compiler") || reply.flags & OUT_OF_MEMORY != 0 => reply,
+        Err(_) => Reply::returned(Vec::new()),
+    }
 }

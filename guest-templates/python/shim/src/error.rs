@@ -12,7 +12,8 @@ use crate::json_out::{escaped, qualified_name};
 use crate::libc::EACCES;
 use crate::python::{
     self, Object, PyErr_GetRaisedException, PyException_GetCause, PyException_GetContext, PyException_GetTraceback,
-    PyFrame_GetCode, PyObject_Str, PyUnicode_GetLength, PyUnicode_Substring, Raised,
+    PyFrame_GetCode, PyList_GetItemRef, PyList_Size, PyObject_Str, PyTuple_Size, PyType_GetFlags, PyUnicode_GetLength,
+    PyUnicode_Substring, Raised, flag,
 };
 use crate::source::{FILE_NAME, OWN_FILE_NAME};
 use crate::text::{self, MAX_MESSAGE, MAX_TRACE};
@@ -127,6 +128,13 @@ fn message_text(exception: &Object) -> Result<String, Raised> {
 
 /// Python's traceback, with the exceptions that led to it.
 fn trace(exception: &Object, source: &str) -> String {
+    let out = chain_text(exception, source, 0);
+    python::clear();
+    text::bounded(&out, MAX_TRACE).into_owned()
+}
+
+/// The exceptions that led to this one, and this one; `level` counts the groups that it is in.
+fn chain_text(exception: &Object, source: &str, level: usize) -> String {
     const MOST_EXCEPTIONS: usize = 6;
     let mut chain: Vec<(Object, &str)> = Vec::new();
     let mut current = Some((exception.clone(), ""));
@@ -143,10 +151,58 @@ fn trace(exception: &Object, source: &str) -> String {
         push_frames(&mut out, exception, source);
         out.push_str(&message(exception));
         out.push('\n');
+        push_notes(&mut out, exception);
+        push_group(&mut out, exception, source, level);
         out.push_str(relation);
+        if out.len() > 4 * MAX_TRACE {
+            break;
+        }
+    }
+    out
+}
+
+/// What was added to the exception by `add_note`.
+fn push_notes(out: &mut String, exception: &Object) {
+    const MOST_NOTES: isize = 16;
+    let notes = exception.attribute(c"__notes__");
+    let Some(notes) = notes.ok().filter(|notes| unsafe { PyType_GetFlags(notes.kind()) } & flag::LIST != 0) else {
+        python::clear();
+        return;
+    };
+    for at in 0..unsafe { PyList_Size(notes.pointer()) }.min(MOST_NOTES) {
+        let note = Object::owned(unsafe { PyList_GetItemRef(notes.pointer(), at) });
+        let note = note.ok().filter(|note| unsafe { PyType_GetFlags(note.kind()) } & flag::TEXT != 0);
+        if let Some(Ok(note)) = note.map(|note| escaped(&note)) {
+            note.lines().for_each(|line| out.extend([&text::one_line(line, MAX_MESSAGE), "\n"]));
+        }
     }
     python::clear();
-    text::bounded(&out, MAX_TRACE).into_owned()
+}
+
+/// The exceptions that a group holds, each behind a bar.
+fn push_group(out: &mut String, exception: &Object, source: &str, level: usize) {
+    const MOST_LEVELS: usize = 3;
+    const MOST_MEMBERS: isize = 8;
+    if level >= MOST_LEVELS || !python::derives(exception.kind(), python::base_exception_group()) {
+        return;
+    }
+    let members = exception.attribute(c"exceptions");
+    let Some(members) = members.ok().filter(|members| unsafe { PyType_GetFlags(members.kind()) } & flag::TUPLE != 0)
+    else {
+        python::clear();
+        return;
+    };
+    let count = unsafe { PyTuple_Size(members.pointer()) };
+    for at in 0..count.min(MOST_MEMBERS) {
+        let Ok(member) = python::tuple_item(&members, at) else { break };
+        out.push_str(&format!("  +---------------- {} ----------------\n", at + 1));
+        let member = chain_text(&member, source, level + 1);
+        member.lines().for_each(|line| out.extend(["  | ", line, "\n"]));
+    }
+    if count > MOST_MEMBERS {
+        out.push_str(&format!("  +---------------- and {} more\n", count - MOST_MEMBERS));
+    }
+    python::clear();
 }
 
 /// The exception that led to this one, and the words that join them.

@@ -58,20 +58,10 @@ unsafe fn answer(
     reply.send()
 }
 
-/// Compiles one module of the library: `u32 length of the file name, file name, source`. The reply is as of the others.
-#[cfg(feature = "compiler")]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn gs_compile(request: *const u8, length: usize) -> u64 {
-    let request = unsafe { core::slice::from_raw_parts(request, length) };
-    let parts = request.split_first_chunk::<4>().and_then(|(length, rest)| {
-        let (file_name, source) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-        Some((str::from_utf8(file_name).ok()?, str::from_utf8(source).ok()?))
-    });
-    let Some((file_name, source)) = parts else {
-        return Reply::new(Kind::BadSource, "not UTF-8").send();
-    };
-    match call::compile_library_module(file_name, source) {
-        Ok(code) => Reply::returned(code).send(),
-        Err(crate::python::Raised) => crate::source::bad_source(source).send(),
+    match Request::read(unsafe { core::slice::from_raw_parts(request, length) }) {
+        Some(request) => call::compile_file(&request).send(),
+        None => Reply::new(Kind::BadSource, "the request's lengths do not fit").send(),
     }
 }

@@ -11,13 +11,13 @@ use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::call;
-use crate::host::{self, Capability};
+use crate::host;
+use crate::host_module;
 use crate::python::{
-    self, API_VERSION, Frozen, ONE_ARGUMENT, Object, Py_InitializeFromInitConfig, PyDict_DelItemString, PyDict_SetItem,
-    PyDict_SetItemString, PyErr_SetString, PyEval_GetBuiltins, PyImport_GetModuleDict, PyImport_ImportModule,
-    PyInitConfig, PyInitConfig_AddModule, PyInitConfig_Create, PyInitConfig_SetInt, PyInitConfig_SetStr,
-    PyInitConfig_SetStrList, PyLong_FromUnsignedLongLong, PyMethodDef, PyModule_Create2, PyModule_GetDict,
-    PyModule_NewObject, PyModuleDef, PyObject, PyTuple_New, PyTuple_SetItem, Raised,
+    self, Frozen, Object, Py_InitializeFromInitConfig, PyDict_DelItemString, PyDict_SetItem, PyDict_SetItemString,
+    PyEval_GetBuiltins, PyImport_GetModuleDict, PyImport_ImportModule, PyInitConfig, PyInitConfig_AddModule,
+    PyInitConfig_Create, PyInitConfig_SetInt, PyInitConfig_SetStr, PyInitConfig_SetStrList,
+    PyLong_FromUnsignedLongLong, PyModule_GetDict, PyModule_NewObject, Raised,
 };
 use crate::source::{self, OWN_FILE_NAME};
 use crate::wire::{Encoding, Form, Request};
@@ -30,6 +30,10 @@ pub struct Interpreter {
     pub check_arguments: Object,
     pub describe: Object,
     pub split_script: Object,
+    /// `eval` and `exec`.
+    pub evaluators: Object,
+    /// Writes a name as Python's parser does.
+    pub normalised: Object,
 }
 
 /// The one interpreter of the instance.
@@ -74,13 +78,6 @@ impl Interpreter {
         self.seed.call_with(&seed).map(drop)
     }
 
-    pub fn tuple<const LENGTH: usize>(&self, items: [Object; LENGTH]) -> Result<Object, Raised> {
-        let tuple = Object::owned(unsafe { PyTuple_New(LENGTH as isize) })?;
-        for (at, item) in items.into_iter().enumerate() {
-            python::check(unsafe { PyTuple_SetItem(tuple.pointer(), at as isize, item.into_pointer()) })?;
-        }
-        Ok(tuple)
-    }
 }
 
 /// Starts the interpreter and gets it ready for calls. Any failure is a fault of the build, so it ends in a trap.
@@ -152,7 +149,7 @@ fn configure(start: Start) {
         let (argv, paths) = ([c"".as_ptr()], [LIBRARY.as_ptr()]);
         expect(config, PyInitConfig_SetStrList(config, c"argv".as_ptr(), argv.len(), argv.as_ptr()));
         expect(config, PyInitConfig_SetStrList(config, c"module_search_paths".as_ptr(), paths.len(), paths.as_ptr()));
-        expect(config, PyInitConfig_AddModule(config, c"_greensand".as_ptr(), host_module));
+        expect(config, PyInitConfig_AddModule(config, c"_greensand".as_ptr(), host_module::create));
         if start == Start::Whole {
             freeze_encodings();
         }
@@ -200,7 +197,10 @@ fn freeze_encodings() {
     unsafe { *modules = table.leak().as_ptr() };
 }
 
-/// Runs `bootstrap.py` and takes from it what calls need.
+/// The name of what the host says about the packages of the image, where it has any.
+const PACKAGES: &str = ":packages";
+
+/// Runs `bootstrap.py`, and `packages.py` where there are packages, and takes from it what calls need.
 fn bootstrap() -> Result<Interpreter, Raised> {
     let modules = Object::borrowed(unsafe { PyImport_GetModuleDict() })?;
     let code = source::compile_text(include_str!("bootstrap.py"), OWN_FILE_NAME)?;
@@ -210,6 +210,10 @@ fn bootstrap() -> Result<Interpreter, Raised> {
     let name = Object::text("_greensand_bootstrap")?;
     python::check(unsafe { PyDict_SetItemString(namespace.pointer(), c"__name__".as_ptr(), name.pointer()) })?;
     Object::owned(unsafe { python::PyEval_EvalCode(code.pointer(), namespace.pointer(), namespace.pointer()) })?;
+    if host::module_size(PACKAGES).is_some() {
+        let code = source::compile_text(include_str!("packages.py"), OWN_FILE_NAME)?;
+        Object::owned(unsafe { python::PyEval_EvalCode(code.pointer(), namespace.pointer(), namespace.pointer()) })?;
+    }
     let take = |name: &str| python::lookup(&namespace, &Object::text(name)?)?.ok_or(Raised);
     Ok(Interpreter {
         modules,
@@ -218,6 +222,8 @@ fn bootstrap() -> Result<Interpreter, Raised> {
         check_arguments: take("check_arguments")?,
         describe: take("describe")?,
         split_script: take("split_script")?,
+        evaluators: take("EVALUATORS")?,
+        normalised: take("normalised")?,
     })
 }
 
@@ -266,82 +272,4 @@ fn freeze() -> Result<(), Raised> {
         Object::owned(unsafe { python::PyObject_CallNoArgs(function.pointer()) })?;
     }
     Ok(())
-}
-
-/// `_greensand`, the host as Python code sees it.
-unsafe extern "C" fn host_module() -> *mut PyObject {
-    struct Definitions(PyModuleDef, [PyMethodDef; 3]);
-    // SAFETY: one thread; CPython writes to the definition when the module is made.
-    unsafe impl Sync for Definitions {}
-    static mut DEFINITIONS: Definitions = Definitions(
-        PyModuleDef {
-            references: 1,
-            kind: core::ptr::null_mut(),
-            base: [0; 3],
-            name: c"_greensand".as_ptr(),
-            doc: core::ptr::null(),
-            size: -1,
-            methods: core::ptr::null(),
-            slots: [0; 4],
-        },
-        [
-            PyMethodDef {
-                name: c"module".as_ptr(),
-                function: Some(module),
-                flags: ONE_ARGUMENT,
-                doc: c"The code of a library module and whether it is a package, or None.".as_ptr(),
-            },
-            PyMethodDef {
-                name: c"refused".as_ptr(),
-                function: Some(refused),
-                flags: ONE_ARGUMENT,
-                doc: c"Tells the host that a capability was asked for and refused.".as_ptr(),
-            },
-            PyMethodDef { name: core::ptr::null(), function: None, flags: 0, doc: core::ptr::null() },
-        ],
-    );
-    unsafe {
-        let definitions = &raw mut DEFINITIONS;
-        (*definitions).0.methods = (&raw const (*definitions).1).cast();
-        PyModule_Create2(&raw const (*definitions).0, API_VERSION)
-    }
-}
-
-unsafe extern "C" fn module(_: *mut PyObject, name: *mut PyObject) -> *mut PyObject {
-    let found = Object::borrowed(name).and_then(|name| {
-        let Some(content) = host::module(name.as_text()?) else { return Ok(Object::none()) };
-        let (is_package, code) = content.split_first().ok_or(Raised)?;
-        let is_package = if *is_package == 0 { python::py_false() } else { python::py_true() };
-        let pair = Object::owned(unsafe { PyTuple_New(2) })?;
-        let items = [source::unmarshalled(code)?, Object::borrowed(is_package)?];
-        for (at, item) in items.into_iter().enumerate() {
-            python::check(unsafe { PyTuple_SetItem(pair.pointer(), at as isize, item.into_pointer()) })?;
-        }
-        Ok(pair)
-    });
-    answer(found)
-}
-
-unsafe extern "C" fn refused(_: *mut PyObject, what: *mut PyObject) -> *mut PyObject {
-    let told = Object::borrowed(what).and_then(|what| {
-        let name = what.as_text()?;
-        if let Some(capability) = Capability::ALL.into_iter().find(|capability| capability.name() == name) {
-            host::refused(capability);
-        }
-        Ok(Object::none())
-    });
-    answer(told)
-}
-
-/// Hands a result to CPython, which wants an exception with every null.
-fn answer(result: Result<Object, Raised>) -> *mut PyObject {
-    match result {
-        Ok(object) => object.into_pointer(),
-        Err(Raised) => {
-            if !python::raised() {
-                unsafe { PyErr_SetString(python::runtime_error(), c"the library is damaged".as_ptr()) };
-            }
-            core::ptr::null_mut()
-        }
-    }
 }

@@ -53,6 +53,13 @@ pub fn arguments(json: &[u8]) -> Result<Arguments, Refusal> {
     }
 }
 
+/// Reads one value of any kind.
+pub fn value(json: &[u8]) -> Result<Object, Refusal> {
+    let mut reader = Reader { text: json, at: 0 };
+    let first = reader.next_token().ok_or_else(malformed)?;
+    reader.value(first, 0)
+}
+
 fn empty_tuple() -> Result<Object, Raised> {
     Object::owned(unsafe { PyTuple_New(0) })
 }

@@ -5,10 +5,10 @@
 //! that the guest needs nothing but the `greensand` imports.
 //!
 //! - [`exports`] the `gs_*` functions; [`wire`] the request and the reply
-//! - [`interpreter`] starts CPython; [`source`] compiles; [`call`] runs a function; [`error`] words what it raised
+//! - [`interpreter`] starts CPython, [`host_module`] is the host as Python code sees it; [`source`] compiles; [`call`] runs a function; [`error`] words what it raised
 //! - [`json_in`] and [`json_out`] convert between JSON text and Python objects without Python code, which a
 //!   function could have patched
-//! - [`libc`] and [`sockets`] stand in for the operating system; [`python`] declares the C API
+//! - [`libc`], [`files`] and [`sockets`] stand in for the operating system; [`python`] declares the C API
 //!
 //! The modules that hold no Python object ([`scan`], [`text`]) are also compiled and tested natively.
 
@@ -26,7 +26,11 @@ mod error;
 #[cfg(target_family = "wasm")]
 mod exports;
 #[cfg(target_family = "wasm")]
+mod files;
+#[cfg(target_family = "wasm")]
 mod host;
+#[cfg(target_family = "wasm")]
+mod host_module;
 #[cfg(target_family = "wasm")]
 mod interpreter;
 #[cfg(target_family = "wasm")]

@@ -1,19 +1,23 @@
 //! The operating system that the guest sees: no files, no environment, a clock and two output streams.
 //!
 //! Each function here replaces the libc function of its name throughout the guest (see the crate's
-//! documentation). Descriptors 0, 1 and 2 exist and cannot be closed; no other ever does. The only directory is
-//! `/`, and it is empty. Opening or changing anything is refused with `EACCES`, which Python raises as
-//! `PermissionError`, and the host is told; looking for something finds nothing (`ENOENT`).
+//! documentation). Descriptors 0, 1 and 2 exist and cannot be closed; further ones are of files, which [`crate::files`]
+//! serves. Changing anything is refused with `EACCES`, which Python raises as `PermissionError`, and the host is told;
+//! looking for something that is not there finds nothing (`ENOENT`).
 
 use core::ffi::{c_char, c_int, c_void};
 use core::sync::atomic::{AtomicI64, Ordering};
 
+use crate::files::{self, Found};
 use crate::host::{self, Capability};
 
 pub const EACCES: c_int = 2;
 pub const EBADF: c_int = 8;
-const EINVAL: c_int = 28;
-const ENOENT: c_int = 44;
+pub const EINVAL: c_int = 28;
+pub const EISDIR: c_int = 31;
+pub const EMFILE: c_int = 33;
+pub const ENOENT: c_int = 44;
+pub const ENOTDIR: c_int = 54;
 const ENOTTY: c_int = 59;
 const ENOTSUP: c_int = 58;
 const ERANGE: c_int = 68;
@@ -37,8 +41,13 @@ pub fn refuse(what: Capability) -> c_int {
     fail(EACCES)
 }
 
-fn is_open(descriptor: c_int) -> bool {
+/// Whether a descriptor is that of a standard stream.
+pub fn is_stream(descriptor: c_int) -> bool {
     (0..3).contains(&descriptor)
+}
+
+fn is_open(descriptor: c_int) -> bool {
+    is_stream(descriptor) || files::is_file(descriptor)
 }
 
 // Streams.
@@ -50,14 +59,15 @@ pub struct IoVector {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn read(descriptor: c_int, _: *mut u8, _: usize) -> c_int {
-    // Standard input is empty.
-    if descriptor == 0 { 0 } else { fail(EBADF) }
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn readv(descriptor: c_int, _: *const IoVector, _: c_int) -> c_int {
-    if descriptor == 0 { 0 } else { fail(EBADF) }
+unsafe extern "C" fn readv(descriptor: c_int, vectors: *const IoVector, count: c_int) -> c_int {
+    let mut sum = 0;
+    for vector in unsafe { core::slice::from_raw_parts(vectors, count.max(0) as usize) } {
+        match unsafe { files::read(descriptor, vector.base, vector.length) } {
+            -1 => return -1,
+            length => sum += length,
+        }
+    }
+    sum
 }
 
 #[unsafe(no_mangle)]
@@ -84,33 +94,24 @@ unsafe extern "C" fn writev(descriptor: c_int, vectors: *const IoVector, count: 
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn pread(_: c_int, _: *mut u8, _: usize, _: i64) -> c_int {
-    fail(EBADF)
-}
-
-#[unsafe(no_mangle)]
 extern "C" fn pwrite(_: c_int, _: *const u8, _: usize, _: i64) -> c_int {
     fail(EBADF)
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn lseek(descriptor: c_int, _: i64, _: c_int) -> i64 {
-    i64::from(fail(if is_open(descriptor) { ESPIPE } else { EBADF }))
-}
-
-#[unsafe(no_mangle)]
 extern "C" fn __lseek(descriptor: c_int, offset: i64, whence: c_int) -> i64 {
-    lseek(descriptor, offset, whence)
+    files::lseek(descriptor, offset, whence)
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn __wasilibc_tell(descriptor: c_int) -> i64 {
-    lseek(descriptor, 0, 0)
+    const FROM_HERE: c_int = 1;
+    files::lseek(descriptor, 0, FROM_HERE)
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn close(descriptor: c_int) -> c_int {
-    if is_open(descriptor) { 0 } else { fail(EBADF) }
+    if is_stream(descriptor) || files::close(descriptor) { 0 } else { fail(EBADF) }
 }
 
 #[unsafe(no_mangle)]
@@ -127,10 +128,12 @@ extern "C" fn __isatty(descriptor: c_int) -> c_int {
 #[unsafe(no_mangle)]
 extern "C" fn fcntl(descriptor: c_int, command: c_int, _: *const c_void) -> c_int {
     const GET_DESCRIPTOR_FLAGS: c_int = 1;
+    const SET_DESCRIPTOR_FLAGS: c_int = 2;
     const GET_STATUS_FLAGS: c_int = 3;
     match command {
         _ if !is_open(descriptor) => fail(EBADF),
-        GET_DESCRIPTOR_FLAGS | GET_STATUS_FLAGS => 0,
+        // The one such flag is about processes that are started, of which there are none.
+        GET_DESCRIPTOR_FLAGS | SET_DESCRIPTOR_FLAGS | GET_STATUS_FLAGS => 0,
         _ => fail(EINVAL),
     }
 }
@@ -162,20 +165,10 @@ descriptor_functions! {
 
 const ROOT: u8 = b'/';
 
-/// Whether the path names `/`, the only directory: `/`, `.`, `//`, `/./` and the like.
+/// Whether the path names the only working folder.
 unsafe fn is_root(path: *const c_char) -> bool {
     let path = unsafe { core::ffi::CStr::from_ptr(path) }.to_bytes();
     !path.is_empty() && path.split(|byte| *byte == ROOT).all(|part| matches!(part, b"" | b"." | b".."))
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn open(_: *const c_char, _: c_int, _: *const c_void) -> c_int {
-    refuse(Capability::Filesystem)
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn openat(_: c_int, _: *const c_char, _: c_int, _: *const c_void) -> c_int {
-    refuse(Capability::Filesystem)
 }
 
 /// Python's own `open` does not come here; CPython does, to quote the line of a syntax error. That is no request.
@@ -183,28 +176,6 @@ extern "C" fn openat(_: c_int, _: *const c_char, _: c_int, _: *const c_void) -> 
 extern "C" fn fopen(_: *const c_char, _: *const c_char) -> *mut c_void {
     fail(ENOENT);
     core::ptr::null_mut()
-}
-
-/// The handle of `opendir("/")`; nothing ever reads it.
-static ROOT_HANDLE: u64 = 0;
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn opendir(path: *const c_char) -> *const c_void {
-    if unsafe { is_root(path) } {
-        return (&raw const ROOT_HANDLE).cast();
-    }
-    refuse(Capability::Filesystem);
-    core::ptr::null()
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn readdir(_: *const c_void) -> *const c_void {
-    core::ptr::null()
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn closedir(_: *const c_void) -> c_int {
-    0
 }
 
 macro_rules! refused_functions {
@@ -248,8 +219,8 @@ absent_functions! {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn access(path: *const c_char, _: c_int) -> c_int {
-    if unsafe { is_root(path) } { 0 } else { fail(ENOENT) }
+unsafe extern "C" fn access(path: *const c_char, mode: c_int) -> c_int {
+    unsafe { files::access(path, mode) }
 }
 
 #[unsafe(no_mangle)]
@@ -288,33 +259,58 @@ pub struct Status {
     inode: u64,
     links: u64,
     mode: u32,
-    rest: [u32; 29],
+    owner: u32,
+    group: u32,
+    special_device: u64,
+    size: u64,
+    block_size: u32,
+    rest: [u32; 21],
 }
 
 impl Status {
-    fn of_mode(mode: u32) -> Status {
-        Status { device: 0, inode: 0, links: 1, mode, rest: [0; 29] }
+    fn of(mode: u32, size: u64) -> Status {
+        const BLOCK_SIZE: u32 = 64 << 10;
+        Status {
+            device: 0,
+            inode: 0,
+            links: 1,
+            mode,
+            owner: 0,
+            group: 0,
+            special_device: 0,
+            size,
+            block_size: BLOCK_SIZE,
+            rest: [0; 21],
+        }
     }
 }
 
+// What wasi-libc says of its own.
+const _: () = assert!(size_of::<Status>() == 144);
+
 const CHARACTER_DEVICE: u32 = 0o020_600;
 const DIRECTORY: u32 = 0o040_555;
+const REGULAR_FILE: u32 = 0o100_444;
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn fstat(descriptor: c_int, into: *mut Status) -> c_int {
-    if !is_open(descriptor) {
-        return fail(EBADF);
-    }
-    unsafe { into.write(Status::of_mode(CHARACTER_DEVICE)) };
+    let status = match files::size_of(descriptor) {
+        Some(size) => Status::of(REGULAR_FILE, size),
+        None if is_stream(descriptor) => Status::of(CHARACTER_DEVICE, 0),
+        None => return fail(EBADF),
+    };
+    unsafe { into.write(status) };
     0
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn stat(path: *const c_char, into: *mut Status) -> c_int {
-    if !unsafe { is_root(path) } {
-        return fail(ENOENT);
-    }
-    unsafe { into.write(Status::of_mode(DIRECTORY)) };
+    let status = match unsafe { files::find(path) } {
+        Found::Folder => Status::of(DIRECTORY, 0),
+        Found::File(size) => Status::of(REGULAR_FILE, size),
+        Found::Nothing => return fail(ENOENT),
+    };
+    unsafe { into.write(status) };
     0
 }
 

@@ -50,6 +50,8 @@ pub struct CompilerFlags {
 
 pub enum PyInitConfig {}
 
+/// `METH_VARARGS`: a function of any number of arguments, which it is given as a tuple.
+pub const ANY_ARGUMENTS: c_int = 1;
 /// `METH_O`: a function of one argument.
 pub const ONE_ARGUMENT: c_int = 8;
 pub const API_VERSION: c_int = 1013;
@@ -126,6 +128,7 @@ unsafe extern "C" {
     ) -> *mut PyObject;
     pub fn PyUnicode_GetLength(text: *mut PyObject) -> isize;
     pub fn PyUnicode_Substring(text: *mut PyObject, start: isize, end: isize) -> *mut PyObject;
+    pub fn PyBytes_FromStringAndSize(bytes: *const u8, length: isize) -> *mut PyObject;
     pub fn PyBytes_AsStringAndSize(bytes: *mut PyObject, text: *mut *mut u8, length: *mut isize) -> c_int;
 
     pub fn PyLong_FromLongLong(value: i64) -> *mut PyObject;
@@ -229,12 +232,14 @@ macro_rules! exceptions {
 }
 
 exceptions! {
+    base_exception_group = "PyExc_BaseExceptionGroup";
     memory_error = "PyExc_MemoryError";
     os_error = "PyExc_OSError";
     runtime_error = "PyExc_RuntimeError";
     system_exit = "PyExc_SystemExit";
     syntax_error = "PyExc_SyntaxError";
     type_error = "PyExc_TypeError";
+    value_error = "PyExc_ValueError";
 }
 
 /// An exception is set in the interpreter.
@@ -357,6 +362,15 @@ pub fn clear() {
 
 pub fn check(status: c_int) -> Result<(), Raised> {
     if status < 0 { Err(Raised) } else { Ok(()) }
+}
+
+/// Makes a tuple of its items.
+pub fn tuple<const LENGTH: usize>(items: [Object; LENGTH]) -> Result<Object, Raised> {
+    let tuple = Object::owned(unsafe { PyTuple_New(LENGTH as isize) })?;
+    for (at, item) in items.into_iter().enumerate() {
+        check(unsafe { PyTuple_SetItem(tuple.pointer(), at as isize, item.into_pointer()) })?;
+    }
+    Ok(tuple)
 }
 
 /// Looks a key up; absence is not an error.

@@ -126,9 +126,12 @@ pub fn bad_source(source: &str) -> Reply {
     };
     if !python::derives(exception.kind(), python::syntax_error()) {
         let mut reply = Reply::new(Kind::BadSource, error::message(&exception));
-        // The parser calls source that is nested too deep a `MemoryError` too, but with a text.
-        if exception.kind() == python::memory_error() && reply.message == "MemoryError" {
-            (reply.kind, reply.flags) = (Kind::Raised, OUT_OF_MEMORY);
+        if exception.kind() == python::memory_error() {
+            // The parser calls source that is nested too deep a `MemoryError` too, but with a text.
+            match reply.message == "MemoryError" {
+                true => (reply.kind, reply.flags) = (Kind::Raised, OUT_OF_MEMORY),
+                false => reply.message = "the source is nested too deep for Python's parser".into(),
+            }
         }
         return reply;
     }
