@@ -265,7 +265,9 @@ impl From<SandboxError> for Failure {
 impl From<ImageError> for Failure {
     fn from(error: ImageError) -> Self {
         match &error {
-            ImageError::UnknownLanguage { .. } | ImageError::NoImage { .. } => Self::of(FailureKind::Asked, &error),
+            ImageError::UnknownLanguage { .. } | ImageError::UnknownPackages { .. } | ImageError::NoImage { .. } => {
+                Self::of(FailureKind::Asked, &error)
+            }
             ImageError::Contract { .. } | ImageError::Stage { .. } => Self::of(FailureKind::No, &error)
                 .hint("`greensand doctor` says what is wrong with this machine; if it finds nothing, report this"),
         }

@@ -50,6 +50,9 @@ const REVISION: u32 = 1;
 /// Dirty memory of a slot that is kept resident for the next call, in bytes: above what an interpreter dirties.
 const KEEP_RESIDENT: usize = 16 << 20;
 
+/// Threads that compile the files of packages, each on an instance of its own, while workers go on with calls.
+pub(crate) const PACKAGE_COMPILERS: usize = 2;
+
 /// Says whether the kernel tells which pages of an instance a call has changed (`PAGEMAP_SCAN`, Linux 6.7).
 ///
 /// Where it does not, every call has a fresh instance, and calls are slower.
@@ -62,7 +65,7 @@ pub(crate) fn for_calls(workers: usize, depth: u32) -> wasmtime::Result<Engine> 
     // One slot per worker and per call nested in its call, and as many again for instances whose teardown another thread
     // still waits for.
     let slots = workers.saturating_mul(depth as usize + 1).saturating_mul(2);
-    let slots = u32::try_from(slots).unwrap_or(u32::MAX);
+    let slots = u32::try_from(slots.saturating_add(2 * PACKAGE_COMPILERS)).unwrap_or(u32::MAX);
     // A call of a component takes several of them.
     let parts = u32::try_from(COMPONENT_PARTS).unwrap_or(u32::MAX);
     let memories = u32::try_from(COMPONENT_MEMORIES).unwrap_or(u32::MAX);
@@ -91,7 +94,7 @@ pub(crate) fn for_calls(workers: usize, depth: u32) -> wasmtime::Result<Engine> 
 
 /// Starts an engine that runs a guest's start once: compiles fast, allocates on demand.
 ///
-/// Its code runs only what this repository ships, and is thrown away; the code of calls never takes these shortcuts.
+/// Its code is that of guests which this repository ships (packages are data to it), and is thrown away; the code of calls never takes these shortcuts.
 pub(crate) fn for_start() -> wasmtime::Result<Engine> {
     let mut config = common();
     config

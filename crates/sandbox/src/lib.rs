@@ -44,6 +44,7 @@ pub mod helper;
 mod image;
 pub mod jail;
 mod module;
+mod packages;
 mod prepared;
 mod sandbox;
 mod settings;
@@ -58,6 +59,7 @@ pub use helper::HelperProgram;
 pub use image::{
     ImageError, ImageKeeping, ImageOrigin, ImageProgress, ImageReport, ImageStage, ImageStatus, UnsafeCacheError,
 };
+pub use packages::{PackageBundle, PackageFile, PackageSet, ReadFiles};
 pub use prepared::PreparedUse;
 pub use sandbox::{OpenSandboxError, Sandbox};
 pub use settings::{NestingLimits, SandboxSettings, UnjailedBuilds};

@@ -80,7 +80,7 @@ impl Sandbox {
         let compiler = Compiler::new(jail, settings.cache_dir);
         let modules = Modules::new(engine.clone(), store.clone(), compiler)
             .map_err(|error| OpenSandboxError::Engine(error.into()))?;
-        let images = Images::new(engine, store, &settings.languages);
+        let images = Images::new(engine, store, &settings.languages, settings.package_sets);
         let core = Arc::new(Core { images, executor, modules, nesting: settings.nesting });
         let openers =
             WorkerPool::start(OPENERS, settings.queue_len, OPENER_STACK).map_err(OpenSandboxError::Threads)?;
@@ -108,6 +108,34 @@ impl Sandbox {
         let Some(position) = core.images.position(language) else {
             return Err(ImageError::UnknownLanguage { name: language.to_string(), known: core.known_languages() });
         };
+        self.prepare_at(position, language, progress)
+    }
+
+    /// Makes or maps the image of a language with packages, so that the next call that asks for them finds it ready. Blocks
+    /// until it is. The image of the language alone is made first where it is missing: its guest compiles the packages.
+    ///
+    /// # Errors
+    /// When no set of the language has these packages, or when the image cannot be made; a package that cannot be
+    /// imported is such an error, with what the guest says of it.
+    pub fn prepare_packages(
+        &self,
+        language: &Language,
+        packages: &[String],
+        progress: &dyn Fn(ImageProgress),
+    ) -> Result<ImageReport, ImageError> {
+        match self.shared.core.images.position_with(language, packages) {
+            Some(position) => self.prepare_at(position, language, progress),
+            None => Err(ImageError::UnknownPackages { reason: self.shared.core.no_packages(language, packages) }),
+        }
+    }
+
+    fn prepare_at(
+        &self,
+        position: usize,
+        language: &Language,
+        progress: &dyn Fn(ImageProgress),
+    ) -> Result<ImageReport, ImageError> {
+        let core = &self.shared.core;
         let failed = |source: Box<dyn Error + Send + Sync>| ImageError::Stage {
             language: language.to_string(),
             stage: ImageStage::Unpack,
@@ -280,13 +308,25 @@ impl Core {
             let (name, known) = (&source.language, self.known_languages());
             return Err(format!("no guest language is called `{name}`; known: {known}"));
         };
-        match source.packages.as_slice() {
-            [] => Ok(position),
-            [package, ..] => Err(format!(
-                "package `{}` is not available: functions have the library of `{}` only",
-                package.escape_debug(),
-                source.language
-            )),
+        if source.packages.is_empty() {
+            return Ok(position);
+        }
+        let with = self.images.position_with(&source.language, &source.packages);
+        with.ok_or_else(|| self.no_packages(&source.language, &source.packages))
+    }
+
+    /// Says which of the packages a language does not have, and which it does.
+    fn no_packages(&self, language: &Language, packages: &[String]) -> String {
+        let images = &self.images;
+        let missing =
+            packages.iter().find(|package| images.position_with(language, std::slice::from_ref(package)).is_none());
+        let what = match missing {
+            Some(package) => format!("package `{}` is not available", package.escape_debug()),
+            None => "no set of packages has them all".to_owned(),
+        };
+        match images.package_names(language) {
+            Some(names) => format!("{what}: beyond the library of `{language}` there are {names}"),
+            None => format!("{what}: functions have the library of `{language}` only"),
         }
     }
 

@@ -4,12 +4,13 @@ use std::thread;
 
 use greensand_guest_templates::{GuestTemplate, TEMPLATES};
 
-use crate::HelperProgram;
+use crate::{HelperProgram, PackageSet};
 
 /// What a [`Sandbox`](crate::Sandbox) is opened with.
 ///
 /// Defaults of [`SandboxSettings::new`]:
 /// - every guest language,
+/// - no packages,
 /// - one worker per core,
 /// - 32 MiB for compiled functions,
 /// - functions that were granted it call one another up to 4 deep, and 1,000 times in one call,
@@ -31,6 +32,9 @@ pub struct SandboxSettings {
     pub nesting: NestingLimits,
     /// The guest languages on offer.
     pub languages: Vec<&'static GuestTemplate>,
+    /// The packages on offer. A source that asks for packages runs on the image of the first set of its language that has
+    /// them all; one that asks for none runs on the image of the language alone.
+    pub package_sets: Vec<PackageSet>,
     /// The program that runs compilers in the jail.
     pub helper: Option<HelperProgram>,
     /// The folders in which compilers are looked for, in order.
@@ -77,6 +81,7 @@ impl SandboxSettings {
             prepared_bytes: 32 << 20,
             nesting: NestingLimits::default(),
             languages: TEMPLATES.to_vec(),
+            package_sets: Vec::new(),
             helper: None,
             tool_folders: Vec::new(),
             unjailed_builds: UnjailedBuilds::Refused,

@@ -69,7 +69,8 @@ fn progress_goes_through_every_stage() {
     let seen = Mutex::new(Vec::new());
     open(folder.path(), 1).prepare_image(&language(), &|progress| seen.lock().unwrap().push(progress)).unwrap();
     let seen = seen.into_inner().unwrap();
-    assert_eq!(seen.iter().map(|progress| progress.stage).collect::<Vec<_>>(), ImageStage::ALL);
+    let every = ImageStage::ALL.into_iter().filter(|stage| *stage != ImageStage::Packages);
+    assert!(seen.iter().map(|progress| progress.stage).eq(every), "{seen:?}");
     assert!(seen.is_sorted_by(|one, next| one.fraction < next.fraction));
 }
 

@@ -7,6 +7,7 @@
 //! reply into the class of the ending; no text of the guest takes part in that.
 
 mod clock;
+mod compile;
 mod granted;
 mod guest;
 mod host;
@@ -22,6 +23,7 @@ mod text;
 mod wait;
 mod wire;
 
+pub(crate) use compile::compile_file;
 pub(crate) use granted::Answer;
 pub(crate) use guest::{Guest, guarded_store};
 pub(crate) use host::{PIECE, link, link_contract, random, with_range};

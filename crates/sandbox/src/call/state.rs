@@ -41,7 +41,7 @@ pub(crate) struct CallState {
 enum Mode {
     /// A call.
     Call,
-    /// The start of a guest whose image is being made: output goes nowhere and the clock stands still.
+    /// The start of a guest whose image is being made: output ends no call, and the clock stands still.
     Start,
 }
 
@@ -138,14 +138,11 @@ impl CallState {
 
     /// Appends to an output stream.
     pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), Stop> {
-        if self.mode == Mode::Start {
-            return Ok(());
-        }
         let output = match stream {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,
         };
-        if output.write(bytes) { Ok(()) } else { Err(Stop::Output(stream)) }
+        if output.write(bytes) || self.mode == Mode::Start { Ok(()) } else { Err(Stop::Output(stream)) }
     }
 
     /// Writes what the compiler wrote when the call's source was prepared.
@@ -222,6 +219,12 @@ impl CallState {
     pub(super) fn into_prepared(self, preparation: Preparation) -> Prepared {
         let (stdout, stderr) = (self.stdout.into_bytes(), self.stderr.into_bytes());
         Prepared { preparation, stdout, stderr, peak_memory: self.memory.peak() }
+    }
+
+    /// Returns what a guest wrote to standard error as it started, for a start that failed.
+    pub(crate) fn complaint(&self) -> String {
+        const LONGEST_COMPLAINT: usize = 8 << 10;
+        readable(self.stderr.bytes(), LONGEST_COMPLAINT)
     }
 
     /// Returns why the host ended the guest, in words, for a start that failed.

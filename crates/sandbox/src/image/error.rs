@@ -29,6 +29,12 @@ pub enum ImageError {
         /// What the host keeps.
         expected: u32,
     },
+    /// No set of packages has what is asked for.
+    #[error("{reason}")]
+    UnknownPackages {
+        /// What is missing, and what there is.
+        reason: String,
+    },
     /// A stage failed.
     #[error("make the image of `{language}`: {} failed", stage.as_str())]
     Stage {

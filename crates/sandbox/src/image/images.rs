@@ -5,10 +5,10 @@ use greensand_types::{ContentId, Language};
 use wasmtime::{Engine, Instance, InstancePre, Module, Store};
 
 use super::library::Library;
-use super::make::{MadeImage, make};
+use super::make::{MadeImage, WithPackages, make};
 use super::native;
 use super::store::{ImageKey, ImageStore, Lookup, StoredImage};
-use super::{ImageError, ImageKeeping, ImageOrigin, ImageProgress, ImageReport, ImageStage, ImageStatus};
+use super::{ImageError, ImageKeeping, ImageOrigin, ImageProgress, ImageReport, ImageStage, ImageStatus, PackageSet};
 use crate::call::{CallState, link};
 use crate::engine;
 use crate::slot::Recycling;
@@ -55,7 +55,7 @@ impl Image {
     }
 }
 
-/// The images of a sandbox, one slot per language.
+/// The images of a sandbox: one slot per language, then one per set of packages.
 pub(crate) struct Images {
     engine: Engine,
     fingerprint: [u8; 32],
@@ -65,8 +65,15 @@ pub(crate) struct Images {
 
 struct Slot {
     template: &'static GuestTemplate,
+    packages: Option<WithBase>,
     /// Locked while the image is made, so that it is made once and everybody waits for it.
     state: Mutex<SlotState>,
+}
+
+/// The packages of a slot, and the slot of their language alone.
+struct WithBase {
+    set: PackageSet,
+    base: usize,
 }
 
 enum SlotState {
@@ -77,20 +84,45 @@ enum SlotState {
 }
 
 impl Images {
-    /// Empty slots for these languages.
-    pub(crate) fn new(engine: Engine, store: ImageStore, languages: &[&'static GuestTemplate]) -> Self {
-        let slots = languages.iter().map(|template| Slot { template, state: Mutex::new(SlotState::Empty) });
-        Self { fingerprint: engine::fingerprint(&engine), engine, store, slots: slots.collect() }
+    /// Empty slots for these languages and packages. A set of a language that is not on offer has none.
+    pub(crate) fn new(
+        engine: Engine,
+        store: ImageStore,
+        languages: &[&'static GuestTemplate],
+        sets: Vec<PackageSet>,
+    ) -> Self {
+        let slot = |template, packages| Slot { template, packages, state: Mutex::new(SlotState::Empty) };
+        let mut slots: Vec<_> = languages.iter().map(|template| slot(*template, None)).collect();
+        for set in sets {
+            let base = languages.iter().position(|template| template.name == set.language.as_str());
+            slots.extend(base.map(|base| slot(languages[base], Some(WithBase { set, base }))));
+        }
+        Self { fingerprint: engine::fingerprint(&engine), engine, store, slots }
     }
 
     /// Returns the languages on offer.
     pub(crate) fn languages(&self) -> impl Iterator<Item = &'static GuestTemplate> {
-        self.slots.iter().map(|slot| slot.template)
+        self.slots.iter().filter(|slot| slot.packages.is_none()).map(|slot| slot.template)
     }
 
-    /// Returns which slot is that of a language.
+    /// Returns which slot is that of a language without packages.
     pub(crate) fn position(&self, language: &Language) -> Option<usize> {
-        self.slots.iter().position(|slot| slot.template.name == language.as_str())
+        self.slots.iter().position(|slot| slot.template.name == language.as_str() && slot.packages.is_none())
+    }
+
+    /// Returns which slot is that of packages.
+    pub(crate) fn position_with(&self, language: &Language, packages: &[String]) -> Option<usize> {
+        self.slots.iter().position(|slot| {
+            let set = slot.packages.as_ref().map(|with| &with.set).filter(|set| set.language == *language);
+            set.is_some_and(|set| packages.iter().all(|package| set.has(package)))
+        })
+    }
+
+    /// Returns the names of the packages that a language has, for messages.
+    pub(crate) fn package_names(&self, language: &Language) -> Option<String> {
+        let sets = self.slots.iter().filter_map(|slot| slot.packages.as_ref()).map(|with| &with.set);
+        let names: Vec<_> = sets.filter(|set| set.language == *language).map(PackageSet::names).collect();
+        (!names.is_empty()).then(|| names.join("; "))
     }
 
     /// Returns the language of a slot.
@@ -109,7 +141,7 @@ impl Images {
             SlotState::Open(image) => Ok(image.clone()),
             SlotState::Failed(error) => Err(error.clone()),
             SlotState::Empty => {
-                let opened = self.open(slot.template, &|_| {});
+                let opened = self.open(slot, &|_| {});
                 let opened = opened.map(|(image, _)| Arc::new(image)).map_err(Arc::new);
                 *state = match &opened {
                     Ok(image) => SlotState::Open(image.clone()),
@@ -139,7 +171,7 @@ impl Images {
         if let SlotState::Open(image) = &*state {
             return report(ImageOrigin::Open, image);
         }
-        let (image, origin) = self.open(slot.template, progress)?;
+        let (image, origin) = self.open(slot, progress)?;
         let report = report(origin, &image);
         *state = SlotState::Open(Arc::new(image));
         report
@@ -147,7 +179,7 @@ impl Images {
 
     /// Says what the cache holds for a slot.
     pub(crate) fn status(&self, position: usize) -> ImageStatus {
-        let key = ImageKey::new(self.slots[position].template, &self.fingerprint);
+        let key = self.key_of(&self.slots[position]);
         let path = self.store.entry_path(key);
         match self.store.find(key) {
             Lookup::Found(image) => ImageStatus::Cached { path, bytes: image.bytes },
@@ -156,21 +188,25 @@ impl Images {
         }
     }
 
-    fn open(
-        &self,
-        template: &'static GuestTemplate,
-        progress: &dyn Fn(ImageProgress),
-    ) -> Result<(Image, ImageOrigin), ImageError> {
-        let key = ImageKey::new(template, &self.fingerprint);
+    fn key_of<'a>(&self, slot: &'a Slot) -> ImageKey<'a> {
+        ImageKey::new(slot.template, slot.packages.as_ref().map(|with| &with.set), &self.fingerprint)
+    }
+
+    fn open(&self, slot: &Slot, progress: &dyn Fn(ImageProgress)) -> Result<(Image, ImageOrigin), ImageError> {
+        let (key, template) = (self.key_of(slot), slot.template);
         if let Some(image) = self.find(key) {
             return Ok((image, ImageOrigin::Cache));
         }
+        // Before the lock, which making it takes too.
+        let base = slot.packages.as_ref().map(|with| self.open_base(with, template, progress)).transpose()?;
         let _lock = self.store.lock();
         // Whoever held the lock may have made this very image.
         if let Some(image) = self.find(key) {
             return Ok((image, ImageOrigin::Cache));
         }
-        let made = make(&self.engine, template, progress)?;
+        let packages = slot.packages.as_ref().zip(base.as_deref());
+        let packages = packages.map(|(with, base)| WithPackages { set: &with.set, base });
+        let made = make(&self.engine, template, packages.as_ref(), progress)?;
         progress(ImageProgress::at(ImageStage::Keep));
         let origin = ImageOrigin::Made { snapshot: made.snapshot_time, compile: made.compile_time };
         let image = self.keep(key, made).map_err(|error| ImageError::Stage {
@@ -179,6 +215,21 @@ impl Images {
             source: error.into(),
         })?;
         Ok((image, origin))
+    }
+
+    /// Opens the image of the language alone, whose guest compiles the packages.
+    fn open_base(
+        &self,
+        with: &WithBase,
+        template: &GuestTemplate,
+        progress: &dyn Fn(ImageProgress),
+    ) -> Result<Arc<Image>, ImageError> {
+        self.prepare(with.base, &with.set.language, progress)?;
+        self.for_call(with.base).map_err(|error| ImageError::Stage {
+            language: template.name.into(),
+            stage: ImageStage::Packages,
+            source: error.into(),
+        })
     }
 
     /// Opens what the cache holds; what does not verify or does not fit is as good as missing.

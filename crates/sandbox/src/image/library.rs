@@ -4,6 +4,7 @@
 //! read when an image is opened. A module is checked against its digest in the (authenticated) index on every read.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
@@ -24,7 +25,7 @@ pub(super) struct Place {
 pub(super) type Index = BTreeMap<String, Place>;
 
 /// The library of an open image.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Library {
     index: Index,
     bytes: Bytes,
@@ -38,6 +39,12 @@ enum Bytes {
         /// The cache entry that names the file.
         entry: PathBuf,
     },
+}
+
+impl Default for Bytes {
+    fn default() -> Self {
+        Self::Memory(Vec::new())
+    }
 }
 
 impl Library {
@@ -63,6 +70,25 @@ impl Library {
             index.insert(name, Place { offset: offset as u64, length, digest });
         }
         Ok(Self { index, bytes: Bytes::Memory(bytes) })
+    }
+
+    /// Adds modules to a library that lies in memory. One whose name is taken is left out.
+    ///
+    /// # Errors
+    /// When the library does not lie in memory, or a module is too long.
+    pub(super) fn extend(&mut self, modules: Vec<(String, Vec<u8>)>) -> io::Result<()> {
+        let Bytes::Memory(bytes) = &mut self.bytes else {
+            return Err(io::Error::other("modules are added while an image is made"));
+        };
+        for (name, module) in modules {
+            let length = u32::try_from(module.len()).map_err(io::Error::other)?;
+            let place = Place { offset: bytes.len() as u64, length, digest: *blake3::hash(&module).as_bytes() };
+            if let Entry::Vacant(vacant) = self.index.entry(name) {
+                vacant.insert(place);
+                bytes.extend(module);
+            }
+        }
+        Ok(())
     }
 
     /// A library whose modules lie in a file of the cache. The entry is removed when the file turns out to be changed,

@@ -11,7 +11,8 @@ use wasmtime::{Engine, Instance, Module, Store, Val};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 use super::library::Library;
-use super::{ImageError, ImageProgress, ImageStage};
+use super::packages::modules_of;
+use super::{Image, ImageError, ImageProgress, ImageStage, PackageSet};
 use crate::call::{CONTRACT, CallState, guarded_store, link};
 use crate::engine;
 use crate::slot::{Audited, Recycling, audit};
@@ -21,7 +22,7 @@ use crate::ticker::Ticker;
 const START: &str = "gs_init";
 
 /// What the start of a guest may use.
-const START_LIMITS: Limits = Limits { wall: Duration::from_secs(60), memory_bytes: 1 << 30, ..Limits::DEFAULT };
+const START_LIMITS: Limits = Limits { wall: Duration::from_secs(300), memory_bytes: 1 << 30, ..Limits::DEFAULT };
 
 type Cause = Box<dyn Error + Send + Sync>;
 
@@ -61,6 +62,14 @@ impl NativeCode {
     }
 }
 
+/// What makes an image one with packages.
+pub(super) struct WithPackages<'a> {
+    /// The packages.
+    pub(super) set: &'a PackageSet,
+    /// The image of the language alone, whose guest compiles their files.
+    pub(super) base: &'a Image,
+}
+
 /// Makes the image of a language. Needs a thread with the stack of a worker.
 ///
 /// # Errors
@@ -68,6 +77,7 @@ impl NativeCode {
 pub(super) fn make(
     engine: &Engine,
     template: &GuestTemplate,
+    packages: Option<&WithPackages<'_>>,
     progress: &dyn Fn(ImageProgress),
 ) -> Result<MadeImage, ImageError> {
     if template.contract != CONTRACT {
@@ -85,7 +95,14 @@ pub(super) fn make(
     };
     let failed = stage(ImageStage::Unpack);
     let guest = unpack(parts.guest).map_err(&failed)?;
-    let library = parts.library.map(unpack_library).transpose().map_err(&failed)?.map(Arc::new);
+    let mut library = parts.library.map(unpack_library).transpose().map_err(&failed)?;
+    if let Some(WithPackages { set, base }) = packages {
+        let failed = stage(ImageStage::Packages);
+        let modules = modules_of(set, base).map_err(&failed)?;
+        let extended = library.get_or_insert_default().extend(modules);
+        extended.map_err(|error| failed(error.into()))?;
+    }
+    let library = library.map(Arc::new);
     let snapshot = snapshot(&guest, library.clone(), &stage)?;
     drop(guest);
     let snapshot_time = begun.elapsed();
@@ -139,9 +156,13 @@ fn start(store: &mut Store<CallState>, module: &Module, ticker: &Ticker) -> Resu
         instance.get_typed_func::<(), ()>(&mut *store, START)?.call(&mut *store, ())?;
         Ok(instance)
     });
-    started.map_err(|error| match store.data().stop_reason() {
-        Some(reason) => format!("the guest was stopped: {reason}").into(),
-        None => error.into(),
+    started.map_err(|error| {
+        let complaint = store.data().complaint();
+        match store.data().stop_reason() {
+            Some(reason) => format!("the guest was stopped: {reason}").into(),
+            None if !complaint.is_empty() => format!("the guest says:\n{}", complaint.trim_end()).into(),
+            None => error.into(),
+        }
     })
 }
 

@@ -3,8 +3,9 @@
 //! An image is a guest module after its initialisation: `make` runs `gs_init` once, takes the snapshot and compiles
 //! it to native code; `store` keeps that code and the language's [`Library`] in the cache folder, authenticated with
 //! a key of that folder; `native` maps verified code, and holds the unsafe lines for that. [`Images`] has one
-//! slot per language, filled at first use. `code` keeps the native code of modules in the same folder by the same
-//! rules, and `prune` keeps the folder within its size.
+//! slot per language and one per set of packages, filled at first use; `packages` has the guest of a language compile
+//! the files of a set. `code` keeps the native code of modules in the same folder by the same rules, and `prune` keeps the
+//! folder within its size.
 
 mod code;
 mod error;
@@ -13,10 +14,12 @@ mod images;
 mod library;
 mod make;
 mod native;
+mod packages;
 mod prune;
 mod report;
 mod store;
 
+use crate::PackageSet;
 pub(crate) use code::CodeKey;
 pub use error::ImageError;
 pub(crate) use images::{Image, Images};

@@ -10,6 +10,8 @@ use crate::slot::Recycling;
 pub enum ImageStage {
     /// The guest's artefacts are checked and decompressed.
     Unpack,
+    /// Packages are read, and their files compiled by the guest; only for an image with packages.
+    Packages,
     /// The guest is compiled quickly, to be run once.
     CompileForStart,
     /// The guest initialises itself.
@@ -24,13 +26,14 @@ pub enum ImageStage {
 
 impl ImageStage {
     /// Every stage, in order.
-    pub const ALL: [Self; 6] =
-        [Self::Unpack, Self::CompileForStart, Self::Start, Self::Snapshot, Self::Compile, Self::Keep];
+    pub const ALL: [Self; 7] =
+        [Self::Unpack, Self::Packages, Self::CompileForStart, Self::Start, Self::Snapshot, Self::Compile, Self::Keep];
 
     /// Returns what happens in the stage, for a progress bar.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unpack => "unpacking the guest",
+            Self::Packages => "compiling its packages",
             Self::CompileForStart => "compiling it for its start",
             Self::Start => "starting it",
             Self::Snapshot => "taking the snapshot",
@@ -43,6 +46,7 @@ impl ImageStage {
     pub(super) fn share_before(self) -> f32 {
         match self {
             Self::Unpack => 0.0,
+            Self::Packages => 0.02,
             Self::CompileForStart => 0.03,
             Self::Start => 0.35,
             Self::Snapshot => 0.42,

@@ -20,6 +20,7 @@ use greensand_types::ContentId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::PackageSet;
 use super::library::{Index, Library};
 use super::make::MadeImage;
 use super::native::VerifiedCode;
@@ -77,12 +78,24 @@ pub(super) struct ImageKey<'a> {
 
 impl<'a> ImageKey<'a> {
     /// The key of an image: everything that decides what its code is.
-    pub(super) fn new(template: &'a greensand_guest_templates::GuestTemplate, engine: &[u8; 32]) -> Self {
+    pub(super) fn new(
+        template: &'a greensand_guest_templates::GuestTemplate,
+        packages: Option<&PackageSet>,
+        engine: &[u8; 32],
+    ) -> Self {
         let mut id = ContentId::of("image");
         id.field(&FORMAT.to_le_bytes()).field(engine).field(&template.contract.to_le_bytes());
         let parts = template.image();
         id.field(parts.map_or("", |parts| parts.guest.blake3).as_bytes());
         id.field(parts.and_then(|parts| parts.library).map_or("", |library| library.blake3).as_bytes());
+        if let Some(set) = packages {
+            let mut digests: Vec<&str> = set.packages.iter().map(|bundle| bundle.digest.as_str()).collect();
+            digests.sort_unstable();
+            id.field(b"packages");
+            for digest in digests {
+                id.field(digest.as_bytes());
+            }
+        }
         Self { language: template.name, id: id.finish() }
     }
 }
