@@ -1,4 +1,4 @@
-//! Runs the cases of `cases.jsonl`: one rule of the guest per line, with a function that shows it.
+//! Runs the cases of `cases.jsonl` and `cases-granted.jsonl`: one rule of the guest per line, with a function that shows it.
 //!
 //! A case is a request as [`Image::answer`] takes it, with the `rule` that it shows and what to `expect`; a field that
 //! `expect` leaves out must be empty or 0. Every case but a script runs from source and from the compiled form.
@@ -12,13 +12,17 @@ use wasmtime::{Result, ensure};
 use crate::attempt::Image;
 use crate::guest;
 
-const FILE: &str = "cases.jsonl";
+const FILES: [&str; 2] = ["cases.jsonl", "cases-granted.jsonl"];
 const COMPARED: [&str; 7] = ["kind", "flags", "message", "payload", "stdout", "stderr", "refused"];
 
 pub fn run(folder: &Path) -> Result<()> {
-    let path = folder.join(FILE);
-    let text = std::fs::read_to_string(&path).with_context(|| format!("read `{}`", path.display()))?;
-    let cases: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let mut cases: Vec<Value> = Vec::new();
+    for path in FILES.map(|name| folder.join(name)) {
+        let text = std::fs::read_to_string(&path).with_context(|| format!("read `{}`", path.display()))?;
+        for line in text.lines() {
+            cases.push(serde_json::from_str(line)?);
+        }
+    }
     let image = Image::make(folder)?;
     let failures = guest::on_large_stack(|| Ok(cases.iter().map(|case| check(&image, case)).sum::<usize>()))?;
     ensure!(failures == 0, "{failures} of {} cases fail", cases.len());
