@@ -53,11 +53,6 @@ impl KeptOutput {
         mem::take(&mut self.kept().bytes)
     }
 
-    /// Returns what was kept.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
     /// Returns what was kept, as text. A character that the limit cut in two is left out.
     pub(crate) fn into_text(self) -> KeptText {
         let mut kept = self.kept();

@@ -224,7 +224,7 @@ impl CallState {
     /// Returns what a guest wrote to standard error as it started, for a start that failed.
     pub(crate) fn complaint(&self) -> String {
         const LONGEST_COMPLAINT: usize = 8 << 10;
-        readable(self.stderr.bytes(), LONGEST_COMPLAINT)
+        readable(&self.stderr.share().into_bytes(), LONGEST_COMPLAINT)
     }
 
     /// Returns why the host ended the guest, in words, for a start that failed.
