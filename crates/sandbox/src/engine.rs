@@ -25,6 +25,8 @@ use wasmtime::{
     Strategy, WasmFeatures,
 };
 
+use crate::slot::KEPT_PER_THREAD;
+
 /// What the wasm code of one call may use of its thread's stack, in bytes.
 const MAX_WASM_STACK: usize = 32 << 20;
 
@@ -60,19 +62,25 @@ pub fn scans_changed_pages() -> bool {
     PoolingAllocationConfig::is_pagemap_scan_available()
 }
 
+/// How many images can have an instance that nobody enters; those of further ones are never used again.
+const MOST_IMAGES: usize = 64;
+
 /// Starts the engine that runs calls, which may call others up to `depth` deep.
 pub(crate) fn for_calls(workers: usize, depth: u32) -> wasmtime::Result<Engine> {
     // One slot per worker and per call nested in its call, and as many again for instances whose teardown another thread
     // still waits for.
     let slots = workers.saturating_mul(depth as usize + 1).saturating_mul(2);
     let slots = u32::try_from(slots.saturating_add(2 * PACKAGE_COMPILERS)).unwrap_or(u32::MAX);
+    // Besides: the idle instances of each worker, and those to which restored ones are compared.
+    let idle = workers.saturating_mul(KEPT_PER_THREAD).saturating_add(MOST_IMAGES);
+    let idle = u32::try_from(idle).unwrap_or(u32::MAX);
     // A call of a component takes several of them.
     let parts = u32::try_from(COMPONENT_PARTS).unwrap_or(u32::MAX);
     let memories = u32::try_from(COMPONENT_MEMORIES).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_core_instances(slots.saturating_mul(parts))
-        .total_memories(slots.saturating_mul(memories))
-        .total_tables(slots.saturating_mul(parts))
+    pool.total_core_instances(slots.saturating_mul(parts).saturating_add(idle))
+        .total_memories(slots.saturating_mul(memories).saturating_add(idle))
+        .total_tables(slots.saturating_mul(parts).saturating_add(idle))
         .total_component_instances(slots)
         .max_core_instances_per_component(parts)
         .max_memories_per_component(memories)

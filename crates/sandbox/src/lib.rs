@@ -63,4 +63,4 @@ pub use packages::{PackageBundle, PackageFile, PackageSet, ReadFiles};
 pub use prepared::PreparedUse;
 pub use sandbox::{OpenSandboxError, Sandbox};
 pub use settings::{NestingLimits, SandboxSettings, UnjailedBuilds};
-pub use slot::Recycling;
+pub use slot::{InstanceMode, InstanceUse, Recycling};

@@ -16,8 +16,8 @@ use crate::module::{Compiler, ModuleRefusal, Modules, OpenModule};
 use crate::ticker::Ticker;
 use crate::worker::{Cancellation, WorkError, WorkerPool, panic_message};
 use crate::{
-    GuestTemplate, ImageError, ImageProgress, ImageReport, ImageStage, ImageStatus, NestingLimits, PreparedUse,
-    SandboxSettings, UnsafeCacheError,
+    GuestTemplate, ImageError, ImageProgress, ImageReport, ImageStage, ImageStatus, InstanceUse, NestingLimits,
+    PreparedUse, SandboxSettings, UnsafeCacheError,
 };
 
 /// How many modules are opened at once.
@@ -75,7 +75,7 @@ impl Sandbox {
         let engine = engine::for_calls(workers, settings.nesting.depth)
             .map_err(|error| OpenSandboxError::Engine(error.into()))?;
         let ticker = Ticker::start(&engine).map_err(OpenSandboxError::Threads)?;
-        let executor = Executor::new(ticker, settings.prepared_bytes);
+        let executor = Executor::new(ticker, settings.prepared_bytes, settings.instances);
         let jail = Jail::new(settings.helper, settings.unjailed_builds);
         let compiler = Compiler::new(jail, settings.cache_dir);
         let modules = Modules::new(engine.clone(), store.clone(), compiler)
@@ -161,6 +161,11 @@ impl Sandbox {
     pub fn image_status(&self, language: &Language) -> ImageStatus {
         let images = &self.shared.core.images;
         images.position(language).map_or(ImageStatus::UnknownLanguage, |position| images.status(position))
+    }
+
+    /// Says how the instances of calls come about on this machine, and how often each way was gone.
+    pub fn instances(&self) -> InstanceUse {
+        self.shared.core.executor.instance_use()
     }
 
     /// Says what is kept of functions that were compiled, and how often that was of use.

@@ -4,7 +4,7 @@ use std::thread;
 
 use greensand_guest_templates::{GuestTemplate, TEMPLATES};
 
-use crate::{HelperProgram, PackageSet};
+use crate::{HelperProgram, InstanceMode, PackageSet};
 
 /// What a [`Sandbox`](crate::Sandbox) is opened with.
 ///
@@ -12,6 +12,7 @@ use crate::{HelperProgram, PackageSet};
 /// - every guest language,
 /// - no packages,
 /// - one worker per core,
+/// - instances that are used again where that is possible,
 /// - 32 MiB for compiled functions,
 /// - functions that were granted it call one another up to 4 deep, and 1,000 times in one call,
 /// - room for 64 waiting calls per worker; who asks for more waits at the door,
@@ -26,6 +27,8 @@ pub struct SandboxSettings {
     pub workers: usize,
     /// How many calls may wait for a worker before the door makes callers wait; at least one.
     pub queue_len: usize,
+    /// Where the instance of a call comes from.
+    pub instances: InstanceMode,
     /// What may be kept of functions that were compiled, in bytes; with 0 every call compiles its source.
     pub prepared_bytes: u64,
     /// How far functions may call one another.
@@ -78,6 +81,7 @@ impl SandboxSettings {
             cache_dir: cache_dir.into(),
             workers,
             queue_len: 64 * workers,
+            instances: InstanceMode::default(),
             prepared_bytes: 32 << 20,
             nesting: NestingLimits::default(),
             languages: TEMPLATES.to_vec(),

@@ -1,3 +1,5 @@
+use std::mem;
+
 use wasmtime::{Engine, Instance, Memory, Store, StoreContextMut, TypedFunc, UpdateDeadline};
 
 use super::state::CallState;
@@ -9,6 +11,8 @@ pub(crate) struct Guest {
     store: Store<CallState>,
     instance: Instance,
     memory: Memory,
+    /// What the limits counted when the instance was made: linear memory and tables, in bytes.
+    initial: (u64, u64),
     alloc: TypedFunc<u32, u32>,
     /// Looked up at first use, one place per verb.
     verbs: [Option<TypedFunc<(u32, u32), i64>>; Verb::COUNT],
@@ -28,7 +32,11 @@ impl Guest {
     ) -> Result<Self, (wasmtime::Error, Box<CallState>)> {
         let mut store = guarded_store(engine, state);
         match instantiate(&mut store).and_then(|instance| Self::parts(instance, &mut store)) {
-            Ok((instance, memory, alloc)) => Ok(Self { store, instance, memory, alloc, verbs: Default::default() }),
+            Ok((instance, memory, alloc)) => {
+                let linear = memory.data_size(&store) as u64;
+                let initial = (linear, store.data().memory.in_use() - linear);
+                Ok(Self { store, instance, memory, initial, alloc, verbs: Default::default() })
+            }
             Err(error) => Err((error, Box::new(store.into_data()))),
         }
     }
@@ -41,6 +49,17 @@ impl Guest {
         let memory = instance.get_memory(&mut *store, "memory").ok_or_else(missing)?;
         let alloc = instance.get_typed_func(&mut *store, "gs_alloc")?;
         Ok((instance, memory, alloc))
+    }
+
+    /// Serves another call from here on. Its state comes back when its limit is below what the instance has.
+    pub(crate) fn serve(&mut self, mut state: CallState) -> Result<(), Box<CallState>> {
+        let (linear, tables) = self.initial;
+        if !state.memory.take(linear) || !state.memory.take(tables) {
+            return Err(Box::new(state));
+        }
+        *self.store.data_mut() = state;
+        self.store.set_epoch_deadline(1);
+        Ok(())
     }
 
     /// Hands a request to a verb; returns the packed place of the reply, or nothing when there was no room.
@@ -66,9 +85,29 @@ impl Guest {
         (memory, state)
     }
 
+    /// Returns the store beside the instance in it.
+    pub(crate) fn store_and_instance(&mut self) -> (&mut Store<CallState>, Instance) {
+        (&mut self.store, self.instance)
+    }
+
+    /// Returns the memory.
+    pub(crate) fn memory(&self) -> &[u8] {
+        self.memory.data(&self.store)
+    }
+
+    /// Returns the memory for writing.
+    pub(crate) fn memory_mut(&mut self) -> &mut [u8] {
+        self.memory.data_mut(&mut self.store)
+    }
+
     /// Returns the state of the call.
     pub(crate) fn state(&mut self) -> &mut CallState {
         self.store.data_mut()
+    }
+
+    /// Returns the state of the call, after which the guest serves none.
+    pub(crate) fn take_state(&mut self) -> CallState {
+        mem::replace(self.store.data_mut(), CallState::of_none())
     }
 
     /// Drops the instance and returns the state of the call.

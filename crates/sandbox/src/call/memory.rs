@@ -58,8 +58,14 @@ impl MemoryMeter {
         self.peak = self.peak.max(self.in_use.saturating_add(peak));
     }
 
-    fn grow(&mut self, growth: usize) -> bool {
-        let growth = growth as u64;
+    /// Returns what is in use, in bytes.
+    pub(crate) fn in_use(&self) -> u64 {
+        self.in_use
+    }
+
+    /// Takes more, in bytes; says whether the limit allows it.
+    #[must_use]
+    pub(crate) fn take(&mut self, growth: u64) -> bool {
         let wanted = self.in_use.saturating_add(growth);
         if wanted > self.limit {
             self.was_refused = true;
@@ -80,7 +86,7 @@ impl MemoryMeter {
 
 impl ResourceLimiter for MemoryMeter {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.grow(desired.saturating_sub(current)))
+        Ok(self.take(desired.saturating_sub(current) as u64))
     }
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
@@ -89,7 +95,7 @@ impl ResourceLimiter for MemoryMeter {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.grow(desired.saturating_sub(current).saturating_mul(TABLE_ELEMENT_BYTES)))
+        Ok(self.take(desired.saturating_sub(current).saturating_mul(TABLE_ELEMENT_BYTES) as u64))
     }
 
     fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {

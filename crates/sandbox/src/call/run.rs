@@ -4,7 +4,6 @@ use std::time::Instant;
 use greensand_types::{CallEnding, CallOutcome, CallUsage, Encoding, Grants, HostFault, JsonText, Limits};
 use wasmtime::Trap;
 
-use super::guest::Guest;
 use super::nesting::Nesting;
 use super::outcome::{Finish, ending, failure};
 use super::state::{CallState, Stop};
@@ -12,6 +11,7 @@ use super::wire::{Form, Reply, ReplyKind, Request, Verb};
 use crate::image::Image;
 use crate::module::{self, OpenModule};
 use crate::prepared::{Preparation, Prepared, PreparedCache, PreparedKey, PreparedUse};
+use crate::slot::{InstanceMode, InstanceUse, Slots};
 use crate::ticker::Ticker;
 use crate::worker::Cancellation;
 
@@ -29,16 +29,22 @@ pub(crate) struct GuestCall {
     pub(crate) nesting: Nesting,
 }
 
-/// What calls share: the tick that bounds them, and the sources that were compiled before.
+/// What calls share: the tick that bounds them, the sources that were compiled before, the guests that can be used again.
 pub(crate) struct Executor {
     ticker: Ticker,
     prepared: PreparedCache,
+    slots: Slots,
 }
 
 impl Executor {
     /// An executor whose cache of compiled sources keeps up to so many bytes.
-    pub(crate) fn new(ticker: Ticker, prepared_bytes: u64) -> Self {
-        Self { ticker, prepared: PreparedCache::new(prepared_bytes) }
+    pub(crate) fn new(ticker: Ticker, prepared_bytes: u64, instances: InstanceMode) -> Self {
+        Self { ticker, prepared: PreparedCache::new(prepared_bytes), slots: Slots::new(instances) }
+    }
+
+    /// Says how instances come about.
+    pub(crate) fn instance_use(&self) -> InstanceUse {
+        self.slots.used()
     }
 
     /// Returns what is kept of compiled sources.
@@ -57,7 +63,7 @@ impl Executor {
         cancellation: &Cancellation,
     ) -> Result<CallOutcome, HostFault> {
         let _ticking = self.ticker.run();
-        let running = Running { image, call, cancellation, taken: Instant::now() };
+        let running = Running { slots: &self.slots, image, call, cancellation, taken: Instant::now() };
         match running.code(&self.prepared)? {
             Code::Source => running.enter(None),
             Code::Prepared(prepared) => running.enter(Some(&prepared)),
@@ -84,6 +90,7 @@ impl Executor {
 
 /// A call that a worker has taken.
 struct Running<'a> {
+    slots: &'a Slots,
     image: &'a Image,
     call: &'a GuestCall,
     cancellation: &'a Cancellation,
@@ -190,14 +197,15 @@ impl Running<'_> {
         request: &Request<'_>,
         read: impl FnOnce(&CallState, &Finish<'_>) -> T,
     ) -> Result<(T, CallState), HostFault> {
-        let mut guest = match Guest::instantiate(self.image, state.since(self.taken)) {
-            Ok(guest) => guest,
+        let mut slot = match self.slots.take(self.image, state.since(self.taken)) {
+            Ok(slot) => slot,
             Err((error, mut state)) => {
                 let _ = state.check_clock();
                 let finish = unfinished(&state, error)?;
                 return Ok((read(&state, &finish), *state));
             }
         };
+        let guest = slot.guest();
         let entered = request.encode().map_or(Ok(None), |request| guest.enter(verb, &request));
         // A guest that came back between the last tick and now may have overdrawn its clock.
         let _ = guest.state().check_clock();
@@ -208,8 +216,9 @@ impl Running<'_> {
             Err(error) => unfinished(state, error)?,
         };
         let result = read(state, &finish);
-        // Dropping the instance is part of the call, so it happens before the clock is read for the last time.
-        Ok((result, guest.into_state()))
+        let came_back = matches!(finish, Finish::Reply(_));
+        // To restore or drop the instance is part of the call, so it happens before the clock is read for the last time.
+        Ok((result, self.slots.leave(slot, came_back)?))
     }
 }
 

@@ -1,6 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use greensand_types::{EntropyGrant, Grants, Limits};
 
@@ -134,6 +134,17 @@ impl CallState {
     pub(crate) fn of_start(limits: &Limits, library: Option<Arc<Library>>) -> Self {
         let state = Self::of_call(limits, &Grants::default(), 0, library, Cancellation::default());
         Self { random: CallRandom::new(EntropyGrant::Seeded, 0), mode: Mode::Start, ..state }
+    }
+
+    /// The state of a guest that serves no call.
+    pub(super) fn of_none() -> Self {
+        let limits = Limits { wall: Duration::ZERO, memory_bytes: 0, ..Limits::DEFAULT };
+        Self::of_call(&limits, &Grants::default(), 0, None, Cancellation::default())
+    }
+
+    /// Says whether nothing came between the guest and its call: no end by the host, no memory refused.
+    pub(crate) fn is_undisturbed(&self) -> bool {
+        self.stop.is_none() && !self.memory.was_refused()
     }
 
     /// Appends to an output stream.

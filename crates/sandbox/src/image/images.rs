@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use greensand_guest_templates::GuestTemplate;
 use greensand_types::{ContentId, Language};
@@ -11,7 +11,7 @@ use super::store::{ImageKey, ImageStore, Lookup, StoredImage};
 use super::{ImageError, ImageKeeping, ImageOrigin, ImageProgress, ImageReport, ImageStage, ImageStatus, PackageSet};
 use crate::call::{CallState, link};
 use crate::engine;
-use crate::slot::Recycling;
+use crate::slot::{Pristine, Recycling};
 
 /// An open image: instances of it are one mapping away.
 pub(crate) struct Image {
@@ -20,6 +20,8 @@ pub(crate) struct Image {
     library: Option<Arc<Library>>,
     keeping: ImageKeeping,
     recycling: Recycling,
+    /// Made at first use; nothing where there can be none.
+    pristine: OnceLock<Option<Arc<Pristine>>>,
 }
 
 impl Image {
@@ -31,7 +33,7 @@ impl Image {
         recycling: Recycling,
     ) -> wasmtime::Result<Self> {
         let prepared = link(module.engine(), module)?.instantiate_pre(module)?;
-        Ok(Self { id, prepared, library, keeping, recycling })
+        Ok(Self { id, prepared, library, keeping, recycling, pristine: OnceLock::new() })
     }
 
     /// Returns the identity of the image: what its guests are, by content.
@@ -47,6 +49,13 @@ impl Image {
     /// Returns the library of the language.
     pub(crate) fn library(&self) -> Option<&Arc<Library>> {
         self.library.as_ref()
+    }
+
+    /// Returns the instance that restored ones must equal; nothing when instances cannot be used again.
+    pub(crate) fn pristine(&self) -> Option<Arc<Pristine>> {
+        let Recycling::Possible { globals } = self.recycling else { return None };
+        let make = || Pristine::new(self.prepared.module(), globals).ok().map(Arc::new);
+        self.pristine.get_or_init(make).clone()
     }
 
     /// Makes a fresh instance.

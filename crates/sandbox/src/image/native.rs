@@ -1,4 +1,4 @@
-//! Mapping native code: the only unsafe lines of the crate.
+//! Mapping native code: the only unsafe lines of the images.
 
 use std::fs::File;
 use std::io::{Read, Seek};

@@ -16,6 +16,10 @@
   (table 1 funcref)
   (type $nothing (func))
   (global $next (mut i32) (i32.const 8192))
+  (global $i64 (mut i64) (i64.const 11))
+  (global $f32 (mut f32) (f32.const nan:0x200001))
+  (global $f64 (mut f64) (f64.const -0.0))
+  (global $v128 (mut v128) (v128.const i64x2 12 13))
 
   ;; 0..12 is the header of a reply that returned; its payload follows. 4000: how often a call ran. 4004: the start.
   (func (export "gs_init")
@@ -125,6 +129,23 @@
     (if (i32.eq (local.get $letter) (i32.const 0x76))
       (then (drop (i32.div_u (i32.const 1) (i32.load (i32.const 4))))))
     (if (i32.eq (local.get $letter) (i32.const 0x69)) (then (call_indirect (type $nothing) (i32.const 0))))
+    ;; f: overwrites its whole memory. g: changes every global, and returns what the second was. G: grows by a page.
+    (if (i32.eq (local.get $letter) (i32.const 0x66))
+      (then
+        (memory.fill (i32.const 0) (i32.const 0xab) (i32.mul (memory.size) (i32.const 65536)))
+        (memory.fill (i32.const 0) (i32.const 0) (i32.const 12))
+        (return (call $reply_hex (i64.const 1)))))
+    (if (i32.eq (local.get $letter) (i32.const 0x67))
+      (then
+        (i64.store (i32.const 16) (global.get $i64))
+        (global.set $next (i32.const 9001))
+        (global.set $i64 (i64.const -1))
+        (global.set $f32 (f32.const 1))
+        (global.set $f64 (f64.const 0.0))
+        (global.set $v128 (v128.const i64x2 0 0))
+        (return (call $reply_hex (i64.load (i32.const 16))))))
+    (if (i32.eq (local.get $letter) (i32.const 0x47))
+      (then (drop (memory.grow (i32.const 1))) (return (call $reply_hex (i64.const 1)))))
     ;; n: returns eight random bytes. N: fills everything it has with random bytes, for ever.
     (if (i32.eq (local.get $letter) (i32.const 0x6e))
       (then (call $random (i32.const 16) (i32.const 8)) (return (call $reply_hex (i64.load (i32.const 16))))))
