@@ -4,7 +4,7 @@ use std::thread;
 
 use greensand_types::{
     BoxFuture, CallOutcome, DescribeOutcome, Encoding, Entry, FunctionRuntime, GrantedFunction, Grants, HostFault,
-    Invocation, JsonKind, Language, Limits, SourceText,
+    Invocation, JsonKind, Language, Limits, SourceText, Tenant,
 };
 
 use crate::call::{Executor, GuestCall, Nesting, Verb};
@@ -14,7 +14,7 @@ use crate::image::{Image, ImageStore, Images};
 use crate::jail::Jail;
 use crate::module::{Compiler, ModuleRefusal, Modules, OpenModule};
 use crate::ticker::Ticker;
-use crate::worker::{Cancellation, WorkError, WorkerPool, panic_message};
+use crate::worker::{Cancellation, QueueBounds, WorkError, WorkerPool, panic_message};
 use crate::{
     GuestTemplate, ImageError, ImageProgress, ImageReport, ImageStage, ImageStatus, InstanceUse, NestingLimits,
     PreparedUse, SandboxSettings, UnsafeCacheError,
@@ -82,10 +82,14 @@ impl Sandbox {
             .map_err(|error| OpenSandboxError::Engine(error.into()))?;
         let images = Images::new(engine, store, &settings.languages, settings.package_sets);
         let core = Arc::new(Core { images, executor, modules, nesting: settings.nesting });
-        let openers =
-            WorkerPool::start(OPENERS, settings.queue_len, OPENER_STACK).map_err(OpenSandboxError::Threads)?;
+        let bounds = QueueBounds {
+            total: settings.queue_len,
+            per_tenant: settings.tenant_queue_len,
+            running_per_tenant: settings.tenant_workers,
+        };
+        let openers = WorkerPool::start(OPENERS, bounds, OPENER_STACK).map_err(OpenSandboxError::Threads)?;
         let stack = thread_stack(settings.nesting.depth);
-        let workers = WorkerPool::start(workers, settings.queue_len, stack).map_err(OpenSandboxError::Threads)?;
+        let workers = WorkerPool::start(workers, bounds, stack).map_err(OpenSandboxError::Threads)?;
         Ok(Self { shared: Arc::new(Shared { workers, openers, core }) })
     }
 
@@ -176,44 +180,48 @@ impl Sandbox {
     }
 
     /// Runs a guest call on a worker.
-    async fn run(&self, position: usize, call: GuestCall) -> Result<CallOutcome, HostFault> {
+    async fn run(&self, tenant: &Tenant, position: usize, call: GuestCall) -> Result<CallOutcome, HostFault> {
         let core = self.shared.core.clone();
         if core.images.template(position).image().is_none() {
-            return self.run_module(call).await;
+            return self.run_module(tenant, call).await;
         }
         let work = move |cancellation: &Cancellation| core.run(position, &call, cancellation);
-        answer(self.shared.workers.run(work).await)?
+        answer(self.shared.workers.run(tenant, work).await)?
     }
 
     /// Opens the module that a source is, and runs a call of it on a worker.
-    async fn run_module(&self, call: GuestCall) -> Result<CallOutcome, HostFault> {
-        let module = match self.open_module(&call.source).await? {
+    async fn run_module(&self, tenant: &Tenant, call: GuestCall) -> Result<CallOutcome, HostFault> {
+        let module = match self.open_module(tenant, &call.source).await? {
             Ok(module) => module,
             Err(refusal) => return refusal.into_outcome(),
         };
         let core = self.shared.core.clone();
         let work = move |cancellation: &Cancellation| core.executor.run_module(&module, &call, cancellation);
-        answer(self.shared.workers.run(work).await)?
+        answer(self.shared.workers.run(tenant, work).await)?
     }
 
     /// Opens the module that a source is.
-    async fn open_module(&self, source: &Arc<str>) -> Result<Result<Arc<OpenModule>, ModuleRefusal>, HostFault> {
+    async fn open_module(
+        &self,
+        tenant: &Tenant,
+        source: &Arc<str>,
+    ) -> Result<Result<Arc<OpenModule>, ModuleRefusal>, HostFault> {
         if let Some(module) = self.shared.core.modules.opened(source) {
             return Ok(Ok(module));
         }
         let (core, source) = (self.shared.core.clone(), source.clone());
         let open = move |cancellation: &Cancellation| core.modules.open_source(&source, cancellation);
-        answer(self.shared.openers.run(open).await)
+        answer(self.shared.openers.run(tenant, open).await)
     }
 
     /// Opens the modules that a call is granted, so that it finds them open; those that cannot be are refused when called.
-    async fn open_granted(&self, grants: &Grants) -> Result<(), HostFault> {
+    async fn open_granted(&self, tenant: &Tenant, grants: &Grants) -> Result<(), HostFault> {
         for (_, function) in grants.functions.iter() {
             let GrantedFunction::Learned(grant) = function else { continue };
             let core = &self.shared.core;
             let position = core.language_of(&grant.source).ok();
             if position.is_some_and(|position| core.images.template(position).image().is_none()) {
-                let _ = self.open_module(&grant.source.text).await?;
+                let _ = self.open_module(tenant, &grant.source.text).await?;
             }
         }
         Ok(())
@@ -226,16 +234,16 @@ impl Sandbox {
             Ok(position) => position,
             Err(reason) => return Ok(CallOutcome::invalid(reason)),
         };
-        let Invocation { source, entry, arguments, limits, grants, encoding, seed, tenant: _ } = invocation;
+        let Invocation { source, entry, arguments, limits, grants, encoding, seed, tenant } = invocation;
         let (verb, entry, arguments, encoding) = match entry {
             Entry::Function(name) => (Verb::Invoke, name, Some(arguments), encoding),
             Entry::Script => (Verb::Run, String::new(), None, Encoding::Tagged),
         };
-        self.open_granted(&grants).await?;
+        self.open_granted(&tenant, &grants).await?;
         let nesting = self.shared.core.nesting(&grants);
         let source = source.text;
         let call = GuestCall { verb, source, entry, arguments, limits, grants, encoding, seed, nesting };
-        self.run(position, call).await
+        self.run(&tenant, position, call).await
     }
 
     /// Looks at a source without arguments, grants or seed: the same source always gets the same answer.
@@ -253,7 +261,7 @@ impl Sandbox {
         let (source, encoding, arguments, seed) = (source.text, Encoding::Strict, None, 0);
         let (grants, nesting) = Default::default();
         let call = GuestCall { verb, source, entry, arguments, limits, grants, encoding, seed, nesting };
-        self.run(position, call).await
+        self.run(&Tenant::default(), position, call).await
     }
 }
 

@@ -15,7 +15,8 @@ use crate::{HelperProgram, InstanceMode, PackageSet};
 /// - instances that are used again where that is possible,
 /// - 32 MiB for compiled functions,
 /// - functions that were granted it call one another up to 4 deep, and 1,000 times in one call,
-/// - room for 64 waiting calls per worker; who asks for more waits at the door,
+/// - room for 64 waiting calls per worker, half of it for any one tenant; who asks for more waits at the door,
+/// - all workers for whoever has calls,
 /// - no helper, so nothing is compiled: languages that need it are refused,
 /// - no program is looked for anywhere,
 /// - what compiles untrusted sources has every wall of the jail, or does not run.
@@ -25,8 +26,14 @@ pub struct SandboxSettings {
     pub cache_dir: PathBuf,
     /// How many calls run at once, each on a thread of its own; at least one.
     pub workers: usize,
-    /// How many calls may wait for a worker before the door makes callers wait; at least one.
+    /// How many calls may wait for a worker before the door makes callers wait; at least one. A tenant of which no call
+    /// waits may always add one.
     pub queue_len: usize,
+    /// How many calls of one tenant may wait for a worker before its own door makes it wait; at least one.
+    pub tenant_queue_len: usize,
+    /// How many workers one tenant may hold at once; at least one. Fewer than there are keep a worker for others, however
+    /// long its calls are.
+    pub tenant_workers: usize,
     /// Where the instance of a call comes from.
     pub instances: InstanceMode,
     /// What may be kept of functions that were compiled, in bytes; with 0 every call compiles its source.
@@ -81,6 +88,8 @@ impl SandboxSettings {
             cache_dir: cache_dir.into(),
             workers,
             queue_len: 64 * workers,
+            tenant_queue_len: 32 * workers,
+            tenant_workers: workers,
             instances: InstanceMode::default(),
             prepared_bytes: 32 << 20,
             nesting: NestingLimits::default(),
