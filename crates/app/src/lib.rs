@@ -51,7 +51,9 @@ pub use evaluate::{EvalReport, EvaluateError, TaskReport, TooMuchMissing, evalua
 pub use init::{InitError, write_project};
 pub use interrupt::Interrupt;
 pub use observer::{Event, Observer, Silent, Tally};
-pub use paths::{NoCacheDirError, SandboxError, cache_dir, open_sandbox, open_sandbox_as, open_sandbox_with};
+pub use paths::{
+    NoCacheDirError, SandboxError, cache_dir, open_project_sandbox, open_sandbox, open_sandbox_as, open_sandbox_with,
+};
 pub use prepare::prepare;
 pub use project::{Project, ProjectError, Split, open_project};
 pub use sets::{LoadedSet, SetError, SetSource};
@@ -65,5 +67,5 @@ pub use greensand_optimizer::{AdmissionSettings, STRATEGIES};
 pub use greensand_sandbox::helper::main as run_sandbox_helper;
 pub use greensand_sandbox::{
     GuestTemplate, HelperProgram, ImageError, ImageKeeping, ImageOrigin, ImageProgress, ImageReport, ImageStage,
-    ImageStatus, OpenSandboxError, Sandbox, SandboxSettings, scans_changed_pages,
+    ImageStatus, InstanceMode, OpenSandboxError, Sandbox, SandboxSettings, scans_changed_pages,
 };

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
-use greensand_sandbox::{GuestTemplate, OpenSandboxError, Sandbox, SandboxSettings, UnjailedBuilds};
+use greensand_sandbox::{GuestTemplate, InstanceMode, OpenSandboxError, Sandbox, SandboxSettings, UnjailedBuilds};
 use greensand_types::Language;
 
-use crate::Environment;
 use crate::environment::{CACHE_VARIABLE, UNJAILED_VARIABLE};
+use crate::{Environment, Settings};
+
+/// The variable of the setting `sandbox.instances`; commands without a project obey it, too.
+const INSTANCES_VARIABLE: &str = "GREENSAND_SANDBOX_INSTANCES";
 
 /// No folder could be found for the cache.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +22,9 @@ pub enum SandboxError {
     /// There is no place for its images.
     #[error(transparent)]
     NoCacheDir(#[from] NoCacheDirError),
+    /// The environment asks for instances that there are not.
+    #[error("variable `{INSTANCES_VARIABLE}` must be one of pristine, verified, fresh, found `{}`", .0.escape_debug())]
+    UnknownInstances(String),
     /// It refuses to open.
     #[error(transparent)]
     Open(#[from] OpenSandboxError),
@@ -49,6 +55,15 @@ pub fn open_sandbox(environment: &Environment) -> Result<Sandbox, SandboxError> 
     Ok(Sandbox::open(sandbox_settings(environment)?)?)
 }
 
+/// Opens the sandbox of a project; otherwise like [`open_sandbox`].
+///
+/// # Errors
+/// When there is no place for the cache, or the engine cannot start.
+pub fn open_project_sandbox(environment: &Environment, settings: &Settings) -> Result<Sandbox, SandboxError> {
+    let instances = settings.sandbox.instances;
+    open_sandbox_as(environment, |settings| SandboxSettings { instances, ..settings })
+}
+
 /// Opens the sandbox with so many workers; otherwise like [`open_sandbox`].
 ///
 /// # Errors
@@ -68,12 +83,17 @@ pub fn open_sandbox_as(
     Ok(Sandbox::open(change(sandbox_settings(environment)?))?)
 }
 
-fn sandbox_settings(environment: &Environment) -> Result<SandboxSettings, NoCacheDirError> {
+fn sandbox_settings(environment: &Environment) -> Result<SandboxSettings, SandboxError> {
     let unjailed_builds = match environment.get(UNJAILED_VARIABLE) {
         Some("1") => UnjailedBuilds::Allowed,
         Some(_) | None => UnjailedBuilds::Refused,
     };
+    let instances = match environment.get(INSTANCES_VARIABLE) {
+        Some(word) => InstanceMode::of(word).ok_or_else(|| SandboxError::UnknownInstances(word.to_owned()))?,
+        None => InstanceMode::default(),
+    };
     Ok(SandboxSettings {
+        instances,
         helper: environment.helper().cloned(),
         tool_folders: tool_folders(environment),
         unjailed_builds,
@@ -107,6 +127,21 @@ pub(crate) fn guests() -> Vec<&'static GuestTemplate> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_variable_of_the_instances_is_that_of_the_setting() {
+        let check = |word: &str| {
+            let environment = Environment::of([(INSTANCES_VARIABLE, word), ("HOME", "/home/x")], "/work");
+            sandbox_settings(&environment).map(|settings| settings.instances).map_err(|error| error.to_string())
+        };
+        assert_eq!(check("fresh"), Ok(InstanceMode::Fresh));
+        assert_eq!(check("verified"), Ok(InstanceMode::Verified));
+        assert_eq!(check(""), Ok(InstanceMode::Pristine));
+        let error = "variable `GREENSAND_SANDBOX_INSTANCES` must be one of pristine, verified, fresh, found `new`";
+        assert_eq!(check("new"), Err(error.into()));
+        let upper = crate::settings::INSTANCES.replace('.', "_").to_uppercase();
+        assert_eq!(INSTANCES_VARIABLE, format!("GREENSAND_{upper}"));
+    }
 
     #[test]
     fn the_variable_goes_before_the_convention() {

@@ -255,7 +255,7 @@ fn kind_of_evaluation(error: &EvaluateError) -> FailureKind {
 impl From<SandboxError> for Failure {
     fn from(error: SandboxError) -> Self {
         let kind = match &error {
-            SandboxError::NoCacheDir(_) => FailureKind::Asked,
+            SandboxError::NoCacheDir(_) | SandboxError::UnknownInstances(_) => FailureKind::Asked,
             SandboxError::Open(_) => FailureKind::No,
         };
         Self::of(kind, &error).hint("`greensand doctor` says what is wrong, and what mends it")

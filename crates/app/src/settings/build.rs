@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use greensand_llm::{Sampling, TokenLimitField};
+use greensand_sandbox::InstanceMode;
 use greensand_types::{Encoding, Language};
 use toml::Value;
 
-use super::keys::KEYS;
+use super::keys::{INSTANCES, KEYS};
 use super::layer::{Layer, Sourced};
 use super::value::to_json;
 use super::{
-    AgentSection, FunctionsSection, LimitsSection, ModelSection, ScorerSection, SettingSource, Settings, SettingsError,
-    Share, SplitSection, TaskFiles, TasksSection, TrainingSection,
+    AgentSection, FunctionsSection, LimitsSection, ModelSection, SandboxSection, ScorerSection, SettingSource,
+    Settings, SettingsError, Share, SplitSection, TaskFiles, TasksSection, TrainingSection,
 };
 
 /// Builds the plain values. Kinds were checked as the layers were read.
@@ -60,6 +61,9 @@ pub(super) fn build(mut values: Layer, root: &Path) -> Result<Settings, Settings
             packages: layer.texts("functions.packages"),
             refuses_memorised: layer.text("functions.memorised").as_deref() == Some("refuse"),
             initial: layer.path("functions.initial"),
+        },
+        sandbox: SandboxSection {
+            instances: layer.text(INSTANCES).and_then(|word| InstanceMode::of(&word)).unwrap_or_default(),
         },
         values: Layer::new(),
     };

@@ -6,6 +6,7 @@
 use greensand_agent::SCORERS;
 use greensand_llm::BACKENDS;
 use greensand_optimizer::STRATEGIES;
+use greensand_sandbox::InstanceMode;
 
 /// What a setting may hold.
 #[derive(Debug, Clone, Copy)]
@@ -131,7 +132,11 @@ pub(super) static KEYS: &[Key] = &[
     key("functions.packages", Kind::TextList),
     key("functions.memorised", Kind::Choice(|| vec!["warn", "refuse"])),
     key("functions.initial", Kind::Path),
+    key(INSTANCES, Kind::Choice(instance_modes)),
 ];
+
+/// The setting that decides where the instances of calls come from.
+pub(crate) const INSTANCES: &str = "sandbox.instances";
 
 fn backends() -> Vec<&'static str> {
     BACKENDS.iter().map(|entry| entry.name).collect()
@@ -143,6 +148,10 @@ fn token_limit_fields() -> Vec<&'static str> {
 
 fn scorers() -> Vec<&'static str> {
     SCORERS.iter().map(|entry| entry.name).collect()
+}
+
+fn instance_modes() -> Vec<&'static str> {
+    InstanceMode::ALL.iter().map(|mode| mode.as_str()).collect()
 }
 
 fn strategies() -> Vec<&'static str> {

@@ -17,10 +17,12 @@ mod source;
 mod value;
 
 pub use error::SettingsError;
+#[cfg(test)]
+pub(crate) use keys::INSTANCES;
 pub use overrides::Overrides;
 pub use resolved::{
-    AgentSection, FunctionsSection, LimitsSection, ModelSection, ScorerSection, SettingValue, Settings, Share,
-    SplitSection, TaskFiles, TasksSection, TrainingSection,
+    AgentSection, FunctionsSection, LimitsSection, ModelSection, SandboxSection, ScorerSection, SettingValue, Settings,
+    Share, SplitSection, TaskFiles, TasksSection, TrainingSection,
 };
 pub use source::SettingSource;
 

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use greensand_llm::{Sampling, TokenLimitField};
+use greensand_sandbox::InstanceMode;
 use greensand_types::{Encoding, Language, Limits};
 
 use super::SettingSource;
@@ -34,7 +35,16 @@ pub struct Settings {
     pub limits: LimitsSection,
     /// What functions may be.
     pub functions: FunctionsSection,
+    /// How functions run.
+    pub sandbox: SandboxSection,
     pub(super) values: Layer,
+}
+
+/// `[sandbox]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SandboxSection {
+    /// Where the instance of a call comes from.
+    pub instances: InstanceMode,
 }
 
 /// `[tasks]`

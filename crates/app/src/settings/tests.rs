@@ -1,5 +1,7 @@
 use std::collections::BTreeSet;
 
+use greensand_sandbox::InstanceMode;
+
 use super::keys::{KEYS, Kind};
 use super::*;
 use crate::Environment;
@@ -75,6 +77,14 @@ fn only_options_have_no_default() {
         let may_be_absent = optional.contains(&key.name) || optional.contains(&inherited);
         assert!(given.contains(key.name) || may_be_absent, "`{}` has no default", key.name);
     }
+}
+
+#[test]
+fn instances_are_as_new_unless_somebody_asks_for_others() {
+    let instances = |text| check(text).map(|settings| settings.sandbox.instances);
+    assert_eq!(instances(""), Ok(InstanceMode::Pristine));
+    assert_eq!(instances("[sandbox]\ninstances = \"fresh\""), Ok(InstanceMode::Fresh));
+    assert!(instances("[sandbox]\ninstances = \"new\"").unwrap_err().contains("fresh"));
 }
 
 #[test]

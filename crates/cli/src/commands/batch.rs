@@ -3,6 +3,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal};
 use std::path::PathBuf;
 
 use clap::Args;
+use greensand_app::InstanceMode;
 use greensand_app::batch::{BatchSettings, BatchSummary, run_batch};
 use greensand_types::CallStatus;
 
@@ -22,6 +23,10 @@ pub(crate) struct Arguments {
     /// How many calls run at once
     #[arg(long, short, value_name = "N", value_parser = common::jobs())]
     jobs: Option<usize>,
+
+    /// Where the instance of a call comes from: used and made as new, the same and compared, or new
+    #[arg(long, value_name = "MODE", value_parser = common::instances())]
+    instances: Option<InstanceMode>,
 }
 
 const HELP: &str = r#"A request has `id`, `language`, `source`, `entry`, `args` (array or object), and optionally `packages`,
@@ -44,7 +49,7 @@ Examples:
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
     let input = open(&arguments.file, terminal)?;
     let jobs = arguments.jobs.unwrap_or_else(common::cores);
-    let sandbox = common::open_sandbox(jobs)?;
+    let sandbox = common::open_sandbox(jobs, arguments.instances)?;
     let settings = BatchSettings {
         // Two for each worker: the next call is there when one is done.
         jobs: jobs * 2,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use greensand_app::batch::{outcome_json, set_limit};
-use greensand_app::{Sandbox, SetSource};
+use greensand_app::{InstanceMode, Sandbox, SetSource};
 use greensand_types::{
     CallEnding, CallOutcome, Encoding, Entry, FunctionRuntime, Invocation, JsonKind, JsonText, LimitKind, Limits,
     SourceText,
@@ -52,6 +52,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 
+    /// Where the instance of a call comes from: used and made as new, the same and compared, or new
+    #[arg(long, value_name = "MODE", value_parser = common::instances())]
+    instances: Option<InstanceMode>,
+
     /// Prints the whole outcome as JSON: status, value or error, output, usage
     #[arg(long)]
     json: bool,
@@ -87,7 +91,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     // Everything that can be asked wrongly is checked before anything is started.
     let call_arguments = read_arguments(&arguments.args)?;
     check_limits(&arguments.limit)?;
-    let sandbox = common::open_sandbox(1)?;
+    let sandbox = common::open_sandbox(1, arguments.instances)?;
     let callee = match arguments.target.is_file() {
         true => callee_of_file(arguments, &sandbox)?,
         false => callee_of_run(arguments)?,

@@ -6,8 +6,8 @@ use std::num::NonZero;
 use std::path::Path;
 
 use clap::Args;
-use clap::builder::{RangedU64ValueParser, TypedValueParser};
-use greensand_app::{Environment, HelperProgram, Overrides, Sandbox, SandboxSettings, open_sandbox_with};
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
+use greensand_app::{Environment, HelperProgram, InstanceMode, Overrides, Sandbox, SandboxSettings};
 use greensand_types::{HostFault, Language};
 
 use crate::failure::{Failure, FailureKind};
@@ -71,6 +71,15 @@ pub(super) fn jobs() -> impl TypedValueParser<Value = usize> {
     RangedU64ValueParser::<usize>::new().range(1..=1024)
 }
 
+/// Accepts a word for where the instances of calls come from.
+pub(super) fn instances() -> impl TypedValueParser<Value = InstanceMode> {
+    let words = InstanceMode::ALL.map(|mode| (mode.as_str(), mode));
+    PossibleValuesParser::new(words.map(|(word, _)| word)).map(move |word| {
+        let known = words.iter().find(|(known, _)| *known == word);
+        known.map_or_else(InstanceMode::default, |(_, mode)| *mode)
+    })
+}
+
 /// Returns how many calls this machine runs at once.
 pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
@@ -90,9 +99,12 @@ pub(super) fn environment() -> Result<Environment, Failure> {
     })
 }
 
-/// Opens the sandbox with so many workers.
-pub(super) fn open_sandbox(workers: usize) -> Result<Sandbox, Failure> {
-    Ok(open_sandbox_with(&environment()?, workers)?)
+/// Opens the sandbox with so many workers, and with instances as a flag asks for them.
+pub(super) fn open_sandbox(workers: usize, instances: Option<InstanceMode>) -> Result<Sandbox, Failure> {
+    open_sandbox_as(&environment()?, |settings| {
+        let instances = instances.unwrap_or(settings.instances);
+        SandboxSettings { workers, instances, ..settings }
+    })
 }
 
 /// Opens the sandbox of commands with other settings.

@@ -15,6 +15,11 @@ impl InstanceMode {
     /// Every mode.
     pub const ALL: [Self; 3] = [Self::Pristine, Self::Verified, Self::Fresh];
 
+    /// Returns the mode of a word.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.as_str() == word)
+    }
+
     /// Returns the word for the mode, as it stands in settings.
     pub fn as_str(self) -> &'static str {
         match self {
