@@ -185,7 +185,7 @@ fn link_grants(linker: &mut Linker<Host>) -> Result<()> {
     )?;
     linker.func_wrap(module, "file_size", |mut caller: Caller<'_, Host>, name: u32, length: u32| {
         let name = String::from_utf8_lossy(&read(&mut caller, name, length)?).into_owned();
-        Ok(caller.data().grants.files.get(&name).map_or(-1, |content| content.len() as i32))
+        Ok(caller.data().grants.files.get(&name).map_or(-1, |content| content.len() as i64))
     })?;
     linker.func_wrap(
         module,

@@ -12,7 +12,7 @@ mod raw {
         pub fn module_size(name: *const u8, length: usize) -> i32;
         pub fn module_read(name: *const u8, length: usize, into: *mut u8);
         pub fn call(name: *const u8, name_length: usize, arguments: *const u8, arguments_length: usize) -> u64;
-        pub fn file_size(name: *const u8, length: usize) -> i32;
+        pub fn file_size(name: *const u8, length: usize) -> i64;
         pub fn file_read(name: *const u8, length: usize, offset: u64, into: *mut u8, room: usize) -> i32;
         pub fn file_names() -> i32;
         pub fn take(into: *mut u8);
