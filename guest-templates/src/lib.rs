@@ -17,7 +17,7 @@ macro_rules! template {
 }
 
 /// Every guest language, in the order in which they are shown.
-pub static TEMPLATES: &[&GuestTemplate] = &[template!("python")];
+pub static TEMPLATES: &[&GuestTemplate] = &[template!("python"), template!("javascript"), template!("typescript")];
 
 /// A guest language, and what is said of it.
 #[derive(Debug)]

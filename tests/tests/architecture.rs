@@ -134,7 +134,13 @@ const RULES: &[Rule] = &[
     Rule {
         name: "no file names the host of a package registry",
         within: &[""],
-        except: &["Cargo.lock", "guest-templates/python/builder/Cargo.lock", "guest-templates/python/shim/Cargo.lock"],
+        except: &[
+            "Cargo.lock",
+            "guest-templates/javascript/builder/Cargo.lock",
+            "guest-templates/javascript/shim/Cargo.lock",
+            "guest-templates/python/builder/Cargo.lock",
+            "guest-templates/python/shim/Cargo.lock",
+        ],
         reads: Reads::Everything,
         pattern: r"(?i)\bcrates[.]io\b|\bpypi[.]org|\bpythonhosted[.]|\bnpmjs[.]|\bproxy[.]golang[.]",
         bad: concat!("registry = \"https://PyPI", ".org/simple\""),
