@@ -40,6 +40,8 @@
 mod call;
 mod describe;
 mod engine;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod helper;
 mod image;
 pub mod jail;

@@ -9,6 +9,8 @@
 
 mod code;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hex;
 mod images;
 mod library;

@@ -309,7 +309,7 @@ pub(super) fn write_sealed(path: &Path, folder_key: &[u8; 32], entry: &impl Seri
     replace(path, &[seal(folder_key, &body).to_hex().as_bytes(), b"\n", &body].concat())
 }
 
-fn seal(folder_key: &[u8; 32], body: &[u8]) -> blake3::Hash {
+pub(super) fn seal(folder_key: &[u8; 32], body: &[u8]) -> blake3::Hash {
     blake3::keyed_hash(folder_key, body)
 }
 

@@ -10,6 +10,8 @@
 mod compile;
 mod component;
 mod contract;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod inspect;
 mod modules;
 mod open;
