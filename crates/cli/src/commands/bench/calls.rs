@@ -15,19 +15,22 @@ impl Bench<'_> {
     pub(super) fn calls(&self) -> Result<Vec<Measurement>, Failure> {
         let asked = &self.subject.asked;
         let mut prepared = self.latencies(Mode::Prepared, self.effort.calls)?;
+        let mut fresh = self.latencies(Mode::Fresh, self.effort.calls.div_ceil(4))?;
         let mut from_source = self.latencies(Mode::FromSource, self.effort.calls.div_ceil(4))?;
         let [prepared_p50, prepared_p99] = [0.5, 0.99].map(|share| quantile(&mut prepared, share));
+        let fresh_p50 = quantile(&mut fresh, 0.5);
         let [source_p50, source_p99] = [0.5, 0.99].map(|share| quantile(&mut from_source, share));
         let row = |key: &str, name: &str, value, samples: &Vec<f64>| {
             self.named(key, name).value(value, "us").samples(samples.len())
         };
         let mut rows = vec![
             row("prepared.p50", "prepared call, p50", prepared_p50, &prepared)
-                .covers("f(a, b), compiled before: isolated, JSON in and out, limits on")
+                .covers("f(a, b), compiled before, in a restored instance: JSON in and out, limits on")
                 .asked(asked.prepared_p50),
             row("prepared.p99", "prepared call, p99", prepared_p99, &prepared)
                 .covers("the same; at most 4 times p50")
                 .asked(Asked::AtMost(4.0 * prepared_p50)),
+            row("fresh.p50", "prepared call, fresh, p50", fresh_p50, &fresh).covers("the same, each in a new instance"),
         ];
         // What is built on the host has no fresh compilation in each call: see `source_to_callable`.
         if self.subject.asked.from_source_p50.is_some() || source_p50 < 10_000.0 {

@@ -18,7 +18,7 @@ mod tenants;
 use std::time::Duration;
 
 use clap::Args;
-use greensand_app::{Environment, Sandbox, SandboxSettings};
+use greensand_app::{Environment, InstanceMode, Sandbox, SandboxSettings};
 use greensand_types::{CallStatus, Entry, FunctionRuntime, Invocation, JsonText, Language, Limits, SourceText};
 
 use super::common;
@@ -111,9 +111,11 @@ const LONG: Effort = Effort {
 /// How functions are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    /// As commands run them: compiled once.
+    /// As commands run them: compiled once, in an instance that is restored where that is possible.
     Prepared,
-    /// Compiled anew for each call.
+    /// Compiled once, in a new instance for each call.
+    Fresh,
+    /// Compiled anew for each call, in a new instance.
     FromSource,
 }
 
@@ -200,7 +202,8 @@ impl Bench<'_> {
             let settings = SandboxSettings { workers, ..settings };
             match mode {
                 Mode::Prepared => settings,
-                Mode::FromSource => SandboxSettings { prepared_bytes: 0, ..settings },
+                Mode::Fresh => SandboxSettings { instances: InstanceMode::Fresh, ..settings },
+                Mode::FromSource => SandboxSettings { instances: InstanceMode::Fresh, prepared_bytes: 0, ..settings },
             }
         })?;
         common::prepare_image(&sandbox, &self.language, self.terminal)?;
