@@ -30,19 +30,30 @@ fn main() -> ExitCode {
         return greensand_app::run_sandbox_helper(arguments);
     }
     let color = ColorWhen::of_arguments(std::env::args_os());
-    let matches = Cli::command().color(color.for_parser()).get_matches();
-    let cli = match Cli::from_arg_matches(&matches) {
+    let matches = Cli::command().color(color.for_parser()).try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => error.exit(),
+        Err(said) => return say(&said, &Terminal::new(color, Talk::Normal)),
     };
     let terminal = Terminal::new(color, if cli.quiet { Talk::Quiet } else { Talk::Normal });
     install_panic_hook(terminal);
-    let Some(command) = cli.command else { return ExitCode::from(commands::welcome(&terminal)) };
-    match panic::catch_unwind(panic::AssertUnwindSafe(|| command.run(&terminal))) {
+    let run = || match cli.command {
+        Some(command) => command.run(&terminal),
+        None => commands::welcome(&terminal),
+    };
+    match panic::catch_unwind(panic::AssertUnwindSafe(run)) {
         Ok(Ok(Ending::Done)) => ExitCode::SUCCESS,
         Ok(Ok(Ending::No)) => ExitCode::from(1),
         Ok(Err(failure)) => failure.report(&terminal),
         Err(_) => ExitCode::from(70),
+    }
+}
+
+/// Writes the help, the version, or what is wrong with the flags. Help that cannot be written is a failure like any other.
+fn say(said: &clap::Error, terminal: &Terminal) -> ExitCode {
+    match said.print() {
+        Ok(()) => ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2)),
+        Err(error) => Failure::from(error).report(terminal),
     }
 }
 

@@ -103,17 +103,20 @@ fn a_reader_who_goes_away_is_no_error() {
 
 #[test]
 fn an_output_on_a_full_disk_is_an_error_that_says_so() {
-    let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else {
-        println!("skipped: there is no /dev/full here");
-        return;
-    };
-    let mut command = command(&["--color", "never", "batch"]);
-    let mut child = command.stdin(Stdio::piped()).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"nonsense\n").unwrap();
-    let output = child.wait_with_output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("hint: make room on the disk"), "{stderr}");
+    for arguments in [&["batch"][..], &["--help"], &["train", "--help"], &["--version"], &[]] {
+        let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else {
+            println!("skipped: there is no /dev/full here");
+            return;
+        };
+        let mut command = command(&[&["--color", "never"], arguments].concat());
+        let mut child = command.stdin(Stdio::piped()).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+        // What needs no input may be gone already.
+        let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"nonsense\n");
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("hint: make room on the disk"), "{arguments:?}: {stderr}");
+    }
 }
 
 #[test]

@@ -9,9 +9,20 @@ pub fn keep_ends(text: &str, head: usize, tail: usize) -> String {
     format!("{} [.. {left_out} characters left out ..] {}", &text[..place(head)], &text[place(length - tail)..])
 }
 
+/// Returns a count with its noun, whose plural ends in `s`: `1 task`, `2 tasks`.
+pub fn counted(count: usize, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "call")), ["0 calls", "1 call", "2 calls"]);
+    }
 
     #[test]
     fn a_cut_keeps_both_ends_and_says_how_much_is_missing() {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use greensand_agent::Scorer;
-use greensand_types::{ContentId, Task};
+use greensand_types::{ContentId, Task, counted};
 
 use super::divide::divide;
 use super::task_file::{PlacedTask, TaskFileError, read_tasks};
@@ -208,10 +208,10 @@ impl Files<'_> {
             let digest = ContentId::of("file").field(&bytes).finish();
             self.records.push(TaskFileRecord { split, path: path.clone(), digest, tasks: read.tasks.len() });
             if let Some(first) = read.without_target.first() {
-                let count = read.without_target.len();
                 self.warnings.push(format!(
-                    "{}:{first}: {count} task(s) of the file have an empty target and are left out, this is the first",
-                    path.display()
+                    "{}:{first}: {} of the file left out for an empty target, of which this is the first",
+                    path.display(),
+                    counted(read.without_target.len(), "task")
                 ));
             }
             tasks.extend(read.tasks);
@@ -308,9 +308,9 @@ fn same_questions(splits: &[Vec<PlacedTask>; 3]) -> Vec<String> {
             questions.get(placed.task.question.trim()).map(|other| (other.task.id.as_str(), placed.task.id.as_str()))
         });
         let Some((one, other)) = shared.next() else { continue };
-        let count = 1 + shared.count();
+        let questions = counted(1 + shared.count(), "question");
         warnings.push(format!(
-            "{count} question(s) of {second} are also asked in {first}, such as `{other}`, which is `{one}` there: scores on {second} are too high"
+            "{first} also asks {questions} of {second}, such as `{other}`, which is `{one}` there: scores on {second} are too high"
         ));
     }
     warnings
@@ -414,14 +414,14 @@ mod tests {
         let sets = check(&[("train.jsonl", &(task("a", "1") + empty + empty))]).unwrap();
         assert_eq!((sets.get(Split::Train).len(), sets.files()[0].tasks), (1, 1));
         let [warning] = sets.warnings() else { panic!("{:?}", sets.warnings()) };
-        assert!(warning.contains("train.jsonl:2: 2 task(s) of the file have an empty target"), "{warning}");
+        assert!(warning.contains("train.jsonl:2: 2 tasks of the file left out for an empty target"), "{warning}");
     }
 
     #[test]
     fn the_same_question_in_two_splits_is_a_warning() {
         let sets = check(&[("train.jsonl", &task("a", "1")), ("test.jsonl", &task("b", "1"))]).unwrap();
         assert_eq!(sets.warnings().len(), 1);
-        assert!(sets.warnings()[0].starts_with("1 question(s) of test are also asked in train, such as `b`"));
+        assert!(sets.warnings()[0].starts_with("train also asks 1 question of test, such as `b`"));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 use std::fmt::Write;
 
+use greensand_types::counted;
+
 use super::records::{DecisionKind, DecisionRecord, EvaluationRecord, ProposalRecord, UsageRecord};
 use super::report::{EpochReport, FunctionReport, Report};
 
@@ -36,7 +38,7 @@ impl Report {
             }
         }
         let best = self.best.as_deref().unwrap_or("none");
-        writeln!(out, "\nbest set {} with {} function(s)", short(best), self.functions.len())?;
+        writeln!(out, "\nbest set {} with {}", short(best), counted(self.functions.len(), "function"))?;
         for function in &self.functions {
             writeln!(out, "  {}", function_line(function))?;
         }
@@ -102,7 +104,8 @@ fn proposal_line(proposal: &ProposalRecord) -> String {
 fn score_line(score: &EvaluationRecord) -> String {
     let mean = score.score.map_or_else(|| "no score".into(), percent);
     let missing = if score.missing > 0 { format!(", {} missing", score.missing) } else { String::new() };
-    format!("{mean}  {} of {} solved, {} call(s){missing}", score.solved, score.tasks, score.calls)
+    let calls = counted(score.calls, "call");
+    format!("{mean}  {} of {} solved, {calls}{missing}", score.solved, score.tasks)
 }
 
 fn function_line(function: &FunctionReport) -> String {
@@ -113,10 +116,10 @@ fn function_line(function: &FunctionReport) -> String {
     let outcomes: Vec<_> = function.outcomes.iter().map(|(class, count)| format!("{count} {}", shown(class))).collect();
     let outcomes = if outcomes.is_empty() { String::new() } else { format!(" ({})", outcomes.join(", ")) };
     format!(
-        "{} {since}: {} call(s){outcomes}, used in {} task(s), {} of them solved",
+        "{} {since}: {}{outcomes}, used in {}, {} of them solved",
         shown(&function.name),
-        function.calls,
-        function.tasks,
+        counted(function.calls, "call"),
+        counted(function.tasks, "task"),
         function.solved
     )
 }

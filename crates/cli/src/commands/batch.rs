@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use greensand_app::InstanceMode;
 use greensand_app::batch::{BatchSettings, BatchSummary, run_batch};
-use greensand_types::CallStatus;
+use greensand_types::{CallStatus, counted};
 
 use super::common;
 use super::prepared::Prepared;
@@ -62,8 +62,11 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     tell(&summary, terminal);
     match &summary.first_fault {
         None => Ok(Ending::Done),
-        Some(fault) => Err(Failure::bug(format!("the host failed on {} line(s), first with: {fault}", summary.faults))
-            .hint("the answers of those lines have the status `fault`; `greensand doctor` checks this machine")),
+        Some(fault) => Err(Failure::bug(format!(
+            "the host failed on {}, first with: {fault}",
+            counted(usize::try_from(summary.faults).unwrap_or(usize::MAX), "line")
+        ))
+        .hint("the answers of those lines have the status `fault`; `greensand doctor` checks this machine")),
     }
 }
 

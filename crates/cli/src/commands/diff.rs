@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use clap::Args;
 use greensand_app::store::RunFolder;
 use greensand_app::{Change, SetDiff, diff_sets};
+use greensand_types::counted;
 
 use super::common;
 use crate::failure::{Ending, Failure};
@@ -68,6 +69,6 @@ fn write(diff: &SetDiff, terminal: &Terminal) -> Result<(), Failure> {
         }
         writeln!(out)?;
     }
-    writeln!(out, "{} function(s) differ, {} are alike", diff.functions.len(), diff.unchanged)?;
+    writeln!(out, "{} changed, {} alike", counted(diff.functions.len(), "function"), diff.unchanged)?;
     Ok(out.flush()?)
 }

@@ -76,16 +76,17 @@ What to run first:
 
 `greensand COMMAND --help` shows the flags of a command, and examples.";
 
-/// Says what there is and what to run first, to those who give no command. Returns the exit code.
-pub(crate) fn welcome(terminal: &Terminal) -> u8 {
+/// Says what there is and what to run first, to those who give no command.
+pub(crate) fn welcome(terminal: &Terminal) -> Result<Ending, Failure> {
     let text = format!(
         "{BOLD}greensand{BOLD:#} {} trains LLM agents whose learnable parameters are functions.\n\n\
          {GOLDEN_PATH}\n{DIM}`greensand --help` lists the commands.{DIM:#}\n",
         env!("CARGO_PKG_VERSION")
     );
-    // A reader who went away is no failure.
-    let _ = terminal.out().write_all(text.as_bytes());
-    0
+    let mut out = terminal.out();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(Ending::Done)
 }
 
 #[cfg(test)]
