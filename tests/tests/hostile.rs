@@ -19,7 +19,7 @@ use std::{env, fs};
 use futures::StreamExt;
 use futures::executor::block_on;
 use futures::future::join_all;
-use greensand_sandbox::{InstanceMode, Sandbox, SandboxSettings};
+use greensand_sandbox::{Sandbox, SandboxSettings};
 use greensand_tests::languages::{LANGUAGES, LanguageSources, languages_of};
 use greensand_types::{CallOutcome, CallStatus, Entry, FunctionRuntime, Invocation, JsonText, Limits, SourceText};
 use serde::Deserialize;
@@ -85,7 +85,6 @@ fn hostile_functions_get_the_answers_of_a_well_made_sandbox() {
     check_in_order(&folder, &cases, &one);
     check_out_of_order(&folder, &cases, &open(2));
     check_at_once(&folder, &cases, &open(2));
-    check_restored(&folder, &cases);
     listener.check(&one);
 }
 
@@ -148,14 +147,6 @@ fn check_at_once(folder: &Path, cases: &[Case], sandbox: &Sandbox) {
     });
     let answers: Vec<_> = answers.collect();
     judge(folder, "at once", &answers);
-}
-
-/// Runs everything once more in order, and has each instance that is used again compared with a new one.
-fn check_restored(folder: &Path, cases: &[Case]) {
-    let sandbox = open_as(1, InstanceMode::Verified);
-    let answers: Vec<_> =
-        cases.iter().filter(|case| !case.attacks_build()).map(|case| answer(&sandbox, case)).collect();
-    judge(folder, "on instances that are compared", &answers);
 }
 
 /// Runs a case and then a control call.
@@ -289,12 +280,8 @@ fn limits(case: &Case) -> Limits {
 }
 
 fn open(workers: usize) -> Sandbox {
-    open_as(workers, InstanceMode::default())
-}
-
-fn open_as(workers: usize, instances: InstanceMode) -> Sandbox {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("images");
-    Sandbox::open(SandboxSettings { workers, instances, ..SandboxSettings::new(cache) }).unwrap()
+    Sandbox::open(SandboxSettings { workers, ..SandboxSettings::new(cache) }).unwrap()
 }
 
 fn corpus() -> Option<PathBuf> {
