@@ -3,7 +3,8 @@
 //! The corpus lies beside the repository, not in it; without it the suite says so and passes. Its own judge decides.
 //! Each entry is followed by a control call, and everything runs three ways: in order on one worker, whose one slot
 //! is surely reused; out of order on all workers, with a control beside them; and all at once. Meanwhile a port
-//! listens that nobody may reach, and a variable of the environment waits that nobody may read.
+//! listens that nobody may reach, and a variable of the environment waits that nobody may read. Besides, everything
+//! runs in order and shuffled with every instance that is used again compared with a new one, byte by byte.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test ends where something unexpected is found")]
 
@@ -19,7 +20,7 @@ use std::{env, fs};
 use futures::StreamExt;
 use futures::executor::block_on;
 use futures::future::join_all;
-use greensand_sandbox::{Sandbox, SandboxSettings};
+use greensand_sandbox::{InstanceMode, Sandbox, SandboxSettings};
 use greensand_tests::languages::{LANGUAGES, LanguageSources, languages_of};
 use greensand_types::{CallOutcome, CallStatus, Entry, FunctionRuntime, Invocation, JsonText, Limits, SourceText};
 use serde::Deserialize;
@@ -86,6 +87,26 @@ fn hostile_functions_get_the_answers_of_a_well_made_sandbox() {
     check_out_of_order(&folder, &cases, &open(2));
     check_at_once(&folder, &cases, &open(2));
     listener.check(&one);
+}
+
+#[test]
+fn instances_that_hostile_functions_had_are_as_new() {
+    let Some(folder) = corpus() else {
+        eprintln!("skipped: there is no hostile corpus beside the repository");
+        return;
+    };
+    let cases = read_cases(&folder);
+    // Whatever differs is a fault of the host, and fails where the answer is unwrapped.
+    let sandbox = open_with(1, InstanceMode::Verified);
+    let answers: Vec<_> = cases.iter().map(|case| answer(&sandbox, case)).collect();
+    judge(&folder, "in order, verified", &answers);
+    let answers: Vec<_> = shuffled(&cases).into_iter().map(|case| answer(&sandbox, case)).collect();
+    let is_its_own = |answer: &Answer| cases.iter().any(|case| case.id == answer.id && case.after.is_none());
+    judge(&folder, "shuffled, verified", &answers.into_iter().filter(is_its_own).collect::<Vec<_>>());
+    let used = sandbox.instances();
+    assert_eq!(used.mode == InstanceMode::Verified, used.fallback.is_none());
+    assert!(used.fallback.is_some() || used.restored > 0, "{used:?}");
+    eprintln!("instances: {} made, {} restored and compared", used.made, used.restored);
 }
 
 fn check_in_order(folder: &Path, cases: &[Case], sandbox: &Sandbox) {
@@ -280,8 +301,12 @@ fn limits(case: &Case) -> Limits {
 }
 
 fn open(workers: usize) -> Sandbox {
+    open_with(workers, InstanceMode::default())
+}
+
+fn open_with(workers: usize, instances: InstanceMode) -> Sandbox {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("images");
-    Sandbox::open(SandboxSettings { workers, ..SandboxSettings::new(cache) }).unwrap()
+    Sandbox::open(SandboxSettings { workers, instances, ..SandboxSettings::new(cache) }).unwrap()
 }
 
 fn corpus() -> Option<PathBuf> {

@@ -1,4 +1,4 @@
-//! Fresh calls, from source, through the door: `cargo bench -p greensand-sandbox --bench calls`.
+//! Calls through the door, fresh and restored, from source and prepared: `cargo bench -p greensand-sandbox --bench calls`.
 //!
 //! `nothing` is the price of an instance and of the way there and back: a source without a line is compiled.
 
@@ -7,7 +7,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures::executor::block_on;
-use greensand_sandbox::{Sandbox, SandboxSettings};
+use greensand_sandbox::{InstanceMode, Sandbox, SandboxSettings};
 use greensand_types::{Entry, FunctionRuntime, Invocation, JsonText, Language, SourceText};
 
 const ADD: &str = "def f(a, b):\n    return a + b\n";
@@ -26,12 +26,20 @@ def f(a, b):
 ";
 
 fn calls(criterion: &mut Criterion) {
+    check(criterion, "python/fresh from source", InstanceMode::Fresh, 0);
+    check(criterion, "python/fresh prepared", InstanceMode::Fresh, 1 << 20);
+    check(criterion, "python/pristine from source", InstanceMode::Pristine, 0);
+    check(criterion, "python/pristine prepared", InstanceMode::Pristine, 1 << 20);
+}
+
+fn check(criterion: &mut Criterion, name: &str, instances: InstanceMode, prepared_bytes: u64) {
     let cache = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("images");
-    let sandbox = Sandbox::open(SandboxSettings { workers: 1, ..SandboxSettings::new(cache) }).unwrap();
+    let settings = SandboxSettings { workers: 1, instances, prepared_bytes, ..SandboxSettings::new(cache) };
+    let sandbox = Sandbox::open(settings).unwrap();
     let language: Language = "python".parse().unwrap();
     let limits = sandbox.default_limits(&language).unwrap();
     let source = |text: &str| SourceText { language: language.clone(), text: text.into(), packages: Vec::new() };
-    let mut group = criterion.benchmark_group("python/fresh");
+    let mut group = criterion.benchmark_group(name);
     group.bench_function("nothing", |bencher| {
         bencher.iter(|| block_on(sandbox.compile(source(""), limits)).unwrap());
     });

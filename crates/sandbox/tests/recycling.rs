@@ -130,7 +130,7 @@ fn one_heavy_call_does_not_make_the_others_pay() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_sequence_of_hostile_functions_leaves_a_trace(

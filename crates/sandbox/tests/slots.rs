@@ -208,7 +208,7 @@ fn fresh_never_uses_an_instance_again() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Verified mode compares every restored instance with a new one; a difference is a fault and fails the call.
     #[test]
