@@ -216,3 +216,49 @@ fn a_program_may_talk_with_a_batch() {
     drop(input);
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn a_function_reads_the_files_that_it_is_given() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let source = "def total(name):\n    with open(name) as file:\n        return sum(int(line) for line in file)\n";
+    for (name, content) in [("total.py", source), ("numbers", "1\n20\n300\n")] {
+        std::fs::write(path(name), content).expect("a file can be written");
+    }
+    let (total, numbers) = (path("total.py"), path("numbers"));
+    let call = |file: &str| greensand(&["call", &total, "total", "--args", "[\"data/n.txt\"]", "--file", file]);
+    assert_eq!(call(&format!("data/n.txt={numbers}")).code(0).stdout, "321\n");
+    call(&format!("other={numbers}")).code(1);
+    call(&format!("../n.txt={numbers}")).code(2).says("is not the name of an input file");
+    call("data/n.txt").code(2).says("there is no path");
+    call("data/n.txt=/nowhere").code(2).says("there is no file `/nowhere`");
+    let request = json!({
+        "id": 1, "language": "python", "source": source, "entry": "total", "args": ["n"], "tenant": "a",
+        "files": {"n": {"base64": "NDIK"}},
+    });
+    let answer = with_input(&["batch"], format!("{request}\n").as_bytes()).code(0);
+    assert_eq!(answer.json()["value"], 42, "{}", answer.stdout);
+}
+
+#[test]
+fn an_interrupted_batch_stops_its_guests_and_says_what_was_done() {
+    let mut child = command(&["batch", "--jobs", "1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut stdin = child.stdin.take().expect("its input is piped");
+    let mut stdout = BufReader::new(child.stdout.take().expect("its output is piped"));
+    let request = |id: u32, entry: &str| json!({"id": id, "language": "python", "source": SOURCE, "entry": entry, "args": [], "limits": {"wall_ms": 600_000}});
+    writeln!(stdin, "{}\n{}", request(1, "leave"), request(2, "spin")).expect("requests can be written");
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("the first answer comes");
+    let signal = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(signal.expect("kill runs").success());
+    let output = child.wait_with_output().expect("the binary ends");
+    let stderr = String::from_utf8(output.stderr).expect("talk is text");
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("stopped after 1 answers: 1 error"), "{stderr}");
+    drop(stdin);
+}

@@ -1,6 +1,6 @@
 //! Runs many calls from a stream of JSON lines, for benchmarks, rewards and evaluation.
 //!
-//! One line in is one call; one line out is its answer, in the order of the input. A line that is no request answers
+//! One line in is one call; one line out is its answer, in the order of the input unless [`AnswerOrder`] says otherwise. A line that is no request answers
 //! `invalid` and the rest goes on. What is read ahead is bounded by bytes, not by lines, so that neither a slow call
 //! nor a large one makes memory grow; see [`BatchSettings`].
 //!
@@ -17,4 +17,4 @@ mod run;
 pub use answer::outcome_json;
 pub use limits::{LIMIT_KEYS, LimitKey, LimitSettingError, set_limit};
 pub use line::MAX_LINE_BYTES;
-pub use run::{BatchError, BatchSettings, BatchSummary, run_batch};
+pub use run::{AnswerOrder, BatchError, BatchSettings, BatchSummary, run_batch};

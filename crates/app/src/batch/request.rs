@@ -2,7 +2,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use greensand_types::{Encoding, Entry, FunctionRuntime, Invocation, JsonKind, JsonText, Language, Limits, SourceText};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use greensand_types::{
+    Encoding, Entry, FileName, FunctionRuntime, Grants, InputFiles, Invocation, JsonKind, JsonText, Language, Limits,
+    SourceText, Tenant,
+};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -11,7 +16,8 @@ use super::limits::{did_you_mean, nearest, set_limit, shortened};
 /// More keys than this in one object are refused before they are looked at.
 const MAX_KEYS: usize = 64;
 
-const KEYS: &[&str] = &["id", "language", "source", "entry", "args", "packages", "seed", "encoding", "limits"];
+const KEYS: &[&str] =
+    &["id", "language", "source", "entry", "args", "packages", "seed", "encoding", "limits", "tenant", "files"];
 
 /// A line that asks for one call.
 #[derive(Debug)]
@@ -26,6 +32,8 @@ pub(super) struct Request {
     seed: u64,
     encoding: Encoding,
     limits: Vec<(String, String)>,
+    tenant: Tenant,
+    files: InputFiles,
     line: u64,
 }
 
@@ -76,6 +84,8 @@ impl Request {
             seed: fields.optional("seed")?.unwrap_or(seed),
             encoding: fields.encoding()?,
             limits,
+            tenant: fields.tenant()?,
+            files: fields.files()?,
             line: 1,
         })
     }
@@ -98,6 +108,8 @@ impl Request {
         let invocation = Invocation {
             encoding: self.encoding,
             seed: self.seed,
+            tenant: self.tenant,
+            grants: Grants { files: self.files, ..Grants::default() },
             ..Invocation::new(
                 SourceText { language: self.language, text: self.source, packages: self.packages },
                 Entry::Function(self.entry),
@@ -197,12 +209,44 @@ impl<'a> Fields<'a> {
         }
     }
 
+    fn tenant(&self) -> Result<Tenant, String> {
+        match self.optional::<String>("tenant")? {
+            None => Ok(Tenant::default()),
+            Some(name) => Tenant::from_str(&name).map_err(|error| format!("has a wrong `tenant`: {error}")),
+        }
+    }
+
+    fn files(&self) -> Result<InputFiles, String> {
+        let mut files = InputFiles::default();
+        for (name, content) in self.object("files")?.0 {
+            let wrong = |reason: &dyn fmt::Display| format!("has wrong `files`: {reason}");
+            let file_name = FileName::from_str(&name).map_err(|error| wrong(&error))?;
+            let bytes = file_content(content).map_err(|reason| wrong(&format_args!("`{file_name}` {reason}")))?;
+            files.insert(file_name, bytes).map_err(|error| wrong(&error))?;
+        }
+        Ok(files)
+    }
+
     fn encoding(&self) -> Result<Encoding, String> {
         match self.optional::<String>("encoding")?.as_deref() {
             None | Some("strict") => Ok(Encoding::Strict),
             Some("tagged") => Ok(Encoding::Tagged),
             Some(other) => Err(format!("has the encoding `{}`: use `strict` or `tagged`", shortened(other))),
         }
+    }
+}
+
+/// Reads the content of a file: `{"text": ..}` or `{"base64": ..}`.
+fn file_content(content: &RawValue) -> Result<Vec<u8>, String> {
+    let mut fields = Fields::default();
+    fields.read(content.get())?;
+    match fields.0.as_slice() {
+        [(key, text)] if key == "text" => parse::<String>("text", text).map(String::into_bytes),
+        [(key, text)] if key == "base64" => {
+            let text: String = parse("base64", text)?;
+            BASE64.decode(text).map_err(|error| format!("has a wrong `base64`: {error}"))
+        }
+        _ => Err("is neither {\"text\": ..} nor {\"base64\": ..}".into()),
     }
 }
 
@@ -284,6 +328,30 @@ mod tests {
         assert_eq!(seed(r#""seed": 3"#), 3);
         assert_eq!(seed(r#""limits": {"deterministic": true, "seed": 7}"#), 7);
         assert_eq!(seed(r#""seed": 3, "limits": {"seed": 7}"#), 3);
+    }
+
+    #[test]
+    fn a_tenant_and_files_are_read() {
+        let request = check(&format!(
+            r#"{{{GOOD}, "args": [], "tenant": "team a", "files": {{"a/b.txt": {{"text": "\u20ac"}}, "c": {{"base64": "AP8="}}}}}}"#
+        ));
+        let request = request.unwrap();
+        assert_eq!(request.tenant.name(), Some("team a"));
+        let files: Vec<_> = request.files.iter().map(|(name, bytes)| (name.as_str(), bytes.to_vec())).collect();
+        assert_eq!(files, [("a/b.txt", "\u{20ac}".as_bytes().to_vec()), ("c", vec![0, 255])]);
+        for (files, message) in [
+            (r#"{"../a": {"text": ""}}"#, "`../a` is not the name of an input file"),
+            (r#"{"a": {"text": ""}, "a/b": {"text": ""}}"#, "`a` would be the folder of input file `a/b`"),
+            (r#"{"a": {"base64": "?"}}"#, "`a` has a wrong `base64`"),
+            (r#"{"a": {"text": "", "base64": ""}}"#, "neither"),
+            (r#"{"a": {}}"#, "neither"),
+            (r#"{"a": "x"}"#, "`a` is not a JSON object"),
+            ("[]", "no good `files`"),
+        ] {
+            refuses(&format!(r#"{{{GOOD}, "args": [], "files": {files}}}"#), "null", message);
+        }
+        refuses(&format!(r#"{{{GOOD}, "args": [], "tenant": ""}}"#), "null", "wrong `tenant`: a tenant has a name");
+        refuses(&format!(r#"{{{GOOD}, "args": [], "tenant": 5}}"#), "null", "wrong `tenant`");
     }
 
     #[test]

@@ -1,31 +1,46 @@
+use std::collections::HashMap;
 use std::io::{self, BufRead, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
 use futures::stream::{self, StreamExt};
-use greensand_types::{CallOutcome, CallStatus, FunctionRuntime, Invocation, JsonText, Limits};
+use greensand_types::{CallOutcome, CallStatus, FunctionRuntime, Invocation, JsonText, Limits, Tenant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::answer::{fault_answer, outcome_answer};
 use super::line::{LineRead, MAX_LINE_BYTES, read_line};
 use super::request::{BadRequest, Request, null};
+use crate::Interrupt;
 
-/// How a batch is run. The defaults: one call at a time, 256 MiB ahead.
+/// How a batch is run. The defaults: one call at a time, 256 MiB ahead, answers in the order of the requests.
 #[derive(Debug, Clone)]
 pub struct BatchSettings {
-    /// How many calls are given to the runtime at once; more than it has workers keeps them busy.
+    /// How many calls of one tenant are given to the runtime at once; more than it has workers keeps them busy, and the
+    /// runtime lets tenants take turns.
     pub jobs: usize,
     /// How much may be held of requests and their answers that wait for an earlier one: the length of each line and
     /// the most that its limits let it answer, together.
     pub ahead_bytes: usize,
+    /// In which order answers are written.
+    pub order: AnswerOrder,
     /// The guest languages that there are, for the message about one that there is not.
     pub languages: Vec<String>,
 }
 
 impl Default for BatchSettings {
     fn default() -> Self {
-        Self { jobs: 1, ahead_bytes: 256 << 20, languages: Vec::new() }
+        Self { jobs: 1, ahead_bytes: 256 << 20, order: AnswerOrder::default(), languages: Vec::new() }
     }
+}
+
+/// In which order answers are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AnswerOrder {
+    /// That of the requests.
+    #[default]
+    Requests,
+    /// Each as soon as it is there: a long call keeps back nobody's answer.
+    Ready,
 }
 
 /// What a batch came to.
@@ -39,6 +54,8 @@ pub struct BatchSummary {
     pub faults: u64,
     /// The first such fault, with its causes.
     pub first_fault: Option<String>,
+    /// Whether it was stopped before the end of the input; what was under way then has no answer.
+    pub is_interrupted: bool,
 }
 
 /// A batch that could not be read or answered to its end.
@@ -63,7 +80,7 @@ const MAX_AHEAD: usize = 4096;
 /// Lines that wait between the reading thread and the calls.
 const LINES_BETWEEN: usize = 64;
 
-/// Answers every request of the input, in order; ends with the input.
+/// Answers every request of the input; ends with the input, or soon after the interrupt, which stops what is under way.
 ///
 /// Answers are flushed whenever the next one is not ready, so that a caller may send one request, read its answer, and
 /// go on. The input is read on a thread of its own, which ends with the input or, after an error, with the next line.
@@ -76,15 +93,19 @@ pub async fn run_batch(
     mut output: impl Write,
     runtime: &dyn FunctionRuntime,
     settings: &BatchSettings,
+    interrupt: &Interrupt,
 ) -> Result<BatchSummary, BatchError> {
     let room = Room::of(settings.ahead_bytes);
-    let slots = Semaphore::new(settings.jobs.max(1));
+    let slots = Slots::new(settings.jobs);
     let mut lines = read_ahead(input);
     let answers = stream::poll_fn(|context| lines.poll_recv(context))
         .then(|line| admit(line, runtime, settings, &room))
-        .map(|admitted| answer(admitted, runtime, &slots))
-        .buffered(MAX_AHEAD);
-    let mut answers = std::pin::pin!(answers);
+        .map(|admitted| answer(admitted, runtime, &slots));
+    let answers = match settings.order {
+        AnswerOrder::Requests => answers.buffered(MAX_AHEAD).left_stream(),
+        AnswerOrder::Ready => answers.buffer_unordered(MAX_AHEAD).right_stream(),
+    };
+    let mut answers = std::pin::pin!(answers.take_until(interrupt.raised()));
 
     let mut summary = BatchSummary::default();
     loop {
@@ -100,6 +121,7 @@ pub async fn run_batch(
         summary.count(answer.kind);
     }
     output.flush().map_err(BatchError::Write)?;
+    summary.is_interrupted = interrupt.is_raised();
     Ok(summary)
 }
 
@@ -191,13 +213,13 @@ fn most_answered(limits: &Limits) -> usize {
 async fn answer(
     admitted: Result<Admitted, BatchError>,
     runtime: &dyn FunctionRuntime,
-    slots: &Semaphore,
+    slots: &Slots,
 ) -> Result<Answer, BatchError> {
     let Admitted { id, call, room } = admitted?;
     let outcome = match call {
         Err(message) => Ok(CallOutcome::invalid(message)),
         Ok(invocation) => {
-            let _slot = slots.acquire().await.expect("the slots are never closed");
+            let _slot = slots.take(&invocation.tenant).await;
             runtime.invoke(*invocation).await
         }
     };
@@ -207,6 +229,48 @@ async fn answer(
     };
     text.push('\n');
     Ok(Answer { text, kind, _room: room })
+}
+
+/// How many calls each tenant may have under way; tenants without any are not remembered.
+struct Slots {
+    jobs: usize,
+    tenants: Mutex<HashMap<Tenant, Arc<Semaphore>>>,
+}
+
+/// A call of a tenant that is under way, or waits to be.
+struct Slot<'a> {
+    slots: &'a Slots,
+    tenant: Tenant,
+    semaphore: Arc<Semaphore>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Slots {
+    fn new(jobs: usize) -> Self {
+        Self { jobs: jobs.max(1), tenants: Mutex::default() }
+    }
+
+    /// Waits until the tenant may have one more call under way.
+    async fn take(&self, tenant: &Tenant) -> Slot<'_> {
+        let semaphore = {
+            let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+            tenants.entry(tenant.clone()).or_insert_with(|| Arc::new(Semaphore::new(self.jobs))).clone()
+        };
+        let mut slot = Slot { slots: self, tenant: tenant.clone(), semaphore, permit: None };
+        slot.permit = Some(slot.semaphore.clone().acquire_owned().await.expect("the slots are never closed"));
+        slot
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.permit = None;
+        let mut tenants = self.slots.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        // The map and this slot: nobody else has a call of the tenant.
+        if Arc::strong_count(&self.semaphore) == 2 {
+            tenants.remove(&self.tenant);
+        }
+    }
 }
 
 /// The room for what waits, in KiB.
@@ -323,7 +387,7 @@ mod tests {
     }
 
     fn settings(jobs: usize, ahead_bytes: usize) -> BatchSettings {
-        BatchSettings { jobs, ahead_bytes, languages: vec!["parrot".into()] }
+        BatchSettings { jobs, ahead_bytes, languages: vec!["parrot".into()], ..BatchSettings::default() }
     }
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -334,7 +398,7 @@ mod tests {
     fn check(input: &str, settings: &BatchSettings) -> (Vec<serde_json::Value>, BatchSummary, usize) {
         let (runtime, output) = (Parrot::default(), Shared::default());
         let input = io::Cursor::new(input.to_owned());
-        let summary = block_on(run_batch(input, output.clone(), &runtime, settings)).unwrap();
+        let summary = block_on(run_batch(input, output.clone(), &runtime, settings, &Interrupt::new())).unwrap();
         (output.lines(), summary, runtime.most_running.load(Ordering::SeqCst))
     }
 
@@ -413,7 +477,14 @@ mod tests {
                 }
             }
         });
-        block_on(run_batch(BufReader::new(reader), output, &Parrot::default(), &settings(2, 1 << 20))).unwrap();
+        block_on(run_batch(
+            BufReader::new(reader),
+            output,
+            &Parrot::default(),
+            &settings(2, 1 << 20),
+            &Interrupt::new(),
+        ))
+        .unwrap();
         caller.join().unwrap();
     }
 
@@ -427,7 +498,8 @@ mod tests {
         }
         let input = BufReader::new(io::Cursor::new(request(1, "echo")).chain(Broken));
         let output = Shared::default();
-        let result = block_on(run_batch(input, output.clone(), &Parrot::default(), &settings(1, 1 << 20)));
+        let result =
+            block_on(run_batch(input, output.clone(), &Parrot::default(), &settings(1, 1 << 20), &Interrupt::new()));
         assert!(matches!(result, Err(BatchError::Read { line: 2, .. })), "{result:?}");
         assert_eq!(output.lines().len(), 1);
     }
@@ -436,8 +508,71 @@ mod tests {
     fn an_output_that_is_closed_is_an_error() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
-        let result =
-            block_on(run_batch(io::Cursor::new(request(1, "echo")), writer, &Parrot::default(), &settings(1, 1 << 20)));
+        let result = block_on(run_batch(
+            io::Cursor::new(request(1, "echo")),
+            writer,
+            &Parrot::default(),
+            &settings(1, 1 << 20),
+            &Interrupt::new(),
+        ));
         assert!(matches!(result, Err(BatchError::Write(_))), "{result:?}");
+    }
+
+    #[test]
+    fn answers_may_come_as_they_are_ready() {
+        let input = request(1, "wait 200") + &request(2, "echo");
+        let settings = BatchSettings { order: AnswerOrder::Ready, ..settings(2, 1 << 30) };
+        let (answers, ..) = check(&input, &settings);
+        assert_eq!(answers.iter().map(|answer| answer["id"].as_u64().unwrap()).collect::<Vec<_>>(), [2, 1]);
+    }
+
+    #[test]
+    fn a_tenant_has_its_own_calls_under_way() {
+        let tenant = |id, tenant: &str, source: &str| {
+            request(id, source).replace(r#""entry""#, &format!(r#""tenant": "{tenant}", "entry""#))
+        };
+        let flood: String = (0..5).map(|id| tenant(id, "a", "wait 50")).collect();
+        let settings = BatchSettings { order: AnswerOrder::Ready, ..settings(1, 1 << 30) };
+        let (answers, _, most_running) = check(&(flood + &tenant(9, "b", "echo")), &settings);
+        assert_eq!((answers[0]["id"].as_u64(), most_running), (Some(9), 2));
+    }
+
+    #[test]
+    fn tenants_without_calls_are_not_remembered() {
+        let slots = Slots::new(1);
+        block_on(async {
+            let tenants: Vec<Tenant> = (0..3).map(|index| format!("t{index}").parse().unwrap()).collect();
+            let first = slots.take(&tenants[0]).await;
+            let waiting = slots.take(&tenants[0]);
+            let mut waiting = std::pin::pin!(waiting);
+            assert!(waiting.as_mut().now_or_never().is_none());
+            drop(slots.take(&tenants[1]).await);
+            assert_eq!(slots.tenants.lock().unwrap().len(), 1);
+            drop(first);
+            drop(waiting.await);
+            assert!(slots.tenants.lock().unwrap().is_empty());
+        });
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_batch_and_counts_what_was_done() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all((request(1, "echo") + &request(2, "wait 3600000")).as_bytes()).unwrap();
+        let (interrupt, output) = (Interrupt::new(), Shared::default());
+        let (raised, seen) = (interrupt.clone(), output.clone());
+        let interrupting = std::thread::spawn(move || {
+            while seen.lines().is_empty() {
+                std::thread::yield_now();
+            }
+            raised.raise();
+        });
+        let (runtime, settings) = (Parrot::default(), settings(2, 1 << 30));
+        let batch = run_batch(BufReader::new(reader), output.clone(), &runtime, &settings, &interrupt);
+        let summary = block_on(batch).unwrap();
+        interrupting.join().unwrap();
+        assert_eq!((summary.answers, summary.is_interrupted), (1, true));
+        assert_eq!(output.lines().len(), 1);
+        // The reading thread ends with its input.
+        drop(writer);
     }
 }

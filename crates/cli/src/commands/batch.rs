@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use greensand_app::InstanceMode;
-use greensand_app::batch::{BatchSettings, BatchSummary, run_batch};
+use greensand_app::batch::{AnswerOrder, BatchSettings, BatchSummary, run_batch};
 use greensand_types::{CallStatus, counted};
 
 use super::common;
 use super::prepared::Prepared;
 use crate::failure::{Ending, Failure};
+use crate::interrupt;
 use crate::terminal::Terminal;
 
 /// Run many functions: JSON lines in, JSON lines out, in input order.
@@ -27,17 +28,24 @@ pub(crate) struct Arguments {
     /// Where the instance of a call comes from: used and made as new, the same and compared, or new
     #[arg(long, value_name = "MODE", value_parser = common::instances())]
     instances: Option<InstanceMode>,
+
+    /// Writes each answer as soon as it is there, in any order; its `id` says which one it is
+    #[arg(long)]
+    unordered: bool,
 }
 
 const HELP: &str = r#"A request has `id`, `language`, `source`, `entry`, `args` (array or object), and optionally `packages`,
-`seed`, `encoding` (strict or tagged) and `limits` (wall_ms, memory_mb, max_arg_bytes, max_result_bytes,
-max_stdout_bytes, max_stderr_bytes).
+`seed`, `encoding` (strict or tagged), `limits` (wall_ms, memory_mb, max_arg_bytes, max_result_bytes,
+max_stdout_bytes, max_stderr_bytes), `tenant` (calls of different tenants take turns) and `files`, which the function
+may read: {"NAME": {"text": ".."}, "OTHER": {"base64": ".."}}.
 
 An answer has `id`, `status` (ok, error, timeout, memory, output_limit, denied, invalid), `value` (only with ok),
 `error` {message, trace} (only without), `stdout`, `stderr`, `truncated` and `usage` {wall_ms, peak_memory_bytes,
 output_bytes}. A line that is no request answers `invalid`, and the rest goes on; blank lines are skipped.
 A line is at most 16 MiB. Answers are flushed as they are ready, so that a program may keep the command running,
 send a request, and read its answer.
+
+Ctrl-C stops what is under way and says how many lines were answered; the exit code is then 1.
 
 The exit code is 0 when every line was answered, whatever the answers are. A fault of the host itself answers
 `fault` for its line, and makes the exit code 70.
@@ -53,14 +61,17 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     let settings = BatchSettings {
         // Two for each worker: the next call is there when one is done.
         jobs: jobs * 2,
+        order: if arguments.unordered { AnswerOrder::Ready } else { AnswerOrder::Requests },
         languages: sandbox.languages().map(|language| language.name.to_owned()).collect(),
         ..BatchSettings::default()
     };
     let output = BufWriter::with_capacity(64 << 10, io::stdout().lock());
+    let interrupt = interrupt::on_signals(*terminal)?;
     let runtime = Prepared::new(sandbox, terminal);
-    let summary = common::block_on(run_batch(input, output, &runtime, &settings))??;
+    let summary = common::block_on(run_batch(input, output, &runtime, &settings, &interrupt))??;
     tell(&summary, terminal);
     match &summary.first_fault {
+        None if summary.is_interrupted => Ok(Ending::No),
         None => Ok(Ending::Done),
         Some(fault) => Err(Failure::bug(format!(
             "the host failed on {}, first with: {fault}",
@@ -85,7 +96,7 @@ fn open(path: &std::path::Path, terminal: &Terminal) -> Result<Box<dyn BufRead +
 }
 
 fn tell(summary: &BatchSummary, terminal: &Terminal) {
-    if !io::stderr().is_terminal() {
+    if !io::stderr().is_terminal() && !summary.is_interrupted {
         return;
     }
     let statuses: Vec<_> = CallStatus::ALL
@@ -93,5 +104,6 @@ fn tell(summary: &BatchSummary, terminal: &Terminal) {
         .filter(|status| summary.of_status(*status) > 0)
         .map(|status| format!("{} {status}", summary.of_status(status)))
         .collect();
-    terminal.say(format_args!("{} answers: {}", summary.answers, statuses.join(", ")));
+    let stopped = if summary.is_interrupted { "stopped after " } else { "" };
+    terminal.say(format_args!("{stopped}{} answers: {}", summary.answers, statuses.join(", ")));
 }

@@ -1,4 +1,5 @@
-use std::fs;
+use std::fmt::Display;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,8 +8,8 @@ use clap::{Args, ValueEnum};
 use greensand_app::batch::{outcome_json, set_limit};
 use greensand_app::{InstanceMode, Sandbox, SetSource};
 use greensand_types::{
-    CallEnding, CallOutcome, Encoding, Entry, FunctionRuntime, Invocation, JsonKind, JsonText, LimitKind, Limits,
-    SourceText,
+    CallEnding, CallOutcome, Encoding, Entry, FileName, FunctionRuntime, Grants, InputFiles, Invocation, JsonKind,
+    JsonText, LimitKind, Limits, SourceText,
 };
 
 use super::common;
@@ -44,6 +45,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "KEY=VALUE")]
     limit: Vec<String>,
 
+    /// A file that the function may read under a name of its own; may be given again
+    #[arg(long, value_name = "NAME=PATH")]
+    file: Vec<String>,
+
     /// How results that JSON cannot hold are written
     #[arg(long, value_enum, default_value_t)]
     encoding: EncodingFlag,
@@ -69,6 +74,7 @@ Limits: wall_ms, memory_mb, max_arg_bytes, max_result_bytes, max_stdout_bytes, m
 Examples:
   greensand call gcd.py --entry gcd --args '[462, 1071]'
   greensand call gcd.py --entry gcd --args '{"a": 462, "b": 1071}' --limit wall_ms=100 --json
+  greensand call table.py --entry total --file data/sales.csv=./sales-2025.csv
   greensand call examples/quickstart/runs/RUN totient_sum --args '{"first": 1, "last": 100}'
   greensand call examples/quickstart/runs/RUN:SET totient_sum --args @arguments.json"#;
 
@@ -81,6 +87,9 @@ enum EncodingFlag {
     Tagged,
 }
 
+/// What the files that a function may read may have together, in bytes.
+const MAX_FILES_BYTES: u64 = 256 << 20;
+
 /// What is called, before arguments and limits.
 struct Callee {
     source: SourceText,
@@ -91,6 +100,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     // Everything that can be asked wrongly is checked before anything is started.
     let call_arguments = read_arguments(&arguments.args)?;
     check_limits(&arguments.limit)?;
+    let files = read_files(&arguments.file)?;
     let sandbox = common::open_sandbox(1, arguments.instances)?;
     let callee = match arguments.target.is_file() {
         true => callee_of_file(arguments, &sandbox)?,
@@ -108,6 +118,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     let invocation = Invocation {
         encoding: arguments.encoding.into(),
         seed: arguments.seed,
+        grants: Grants { files, ..Grants::default() },
         ..Invocation::new(callee.source, Entry::Function(callee.entry), call_arguments, limits)
     };
     let outcome = common::block_on(sandbox.invoke(invocation))?.map_err(|fault| common::host_failure(&fault))?;
@@ -161,6 +172,28 @@ fn read_source(path: &Path) -> Result<Arc<str>, Failure> {
             error.utf8_error().valid_up_to() + 1
         ))),
     }
+}
+
+/// Reads the files that the function may read, within a bound for all of them together.
+fn read_files(assignments: &[String]) -> Result<InputFiles, Failure> {
+    let mut files = InputFiles::default();
+    let mut room = MAX_FILES_BYTES;
+    for assignment in assignments {
+        let asked_wrongly = |reason: &dyn Display| Failure::asked(format!("`--file {assignment}`: {reason}"));
+        let Some((name, path)) = assignment.split_once('=') else {
+            return Err(asked_wrongly(&"there is no path").hint("write for example `--file data.csv=./data.csv`"));
+        };
+        let name: FileName = name.parse().map_err(|error| asked_wrongly(&error))?;
+        let path = Path::new(path);
+        let mut bytes = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(room + 1).read_to_end(&mut bytes));
+        read.map_err(|error| common::unreadable(path, &error))?;
+        room = room.checked_sub(bytes.len() as u64).ok_or_else(|| {
+            asked_wrongly(&format_args!("the files have more than {} MiB together", MAX_FILES_BYTES >> 20))
+        })?;
+        files.insert(name, bytes).map_err(|error| asked_wrongly(&error))?;
+    }
+    Ok(files)
 }
 
 fn read_arguments(text: &str) -> Result<JsonText, Failure> {
