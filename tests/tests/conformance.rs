@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::executor::block_on;
-use greensand_sandbox::{Sandbox, SandboxSettings};
+use greensand_sandbox::{InstanceMode, Recycling, Sandbox, SandboxSettings};
 use greensand_types::{
     CallOutcome, CallStatus, DescribeOutcome, Encoding, Entry, FunctionRuntime, Invocation, JsonText, Limits,
     SourceText,
@@ -51,11 +51,26 @@ struct Reply {
 
 #[test]
 fn every_guest_keeps_its_rules_in_the_sandbox() {
-    let sandbox = open();
-    for folder in folders(&sandbox) {
+    check_rules(&open());
+}
+
+#[test]
+fn every_guest_keeps_its_rules_in_instances_that_are_compared_after_each_call() {
+    let sandbox = Sandbox::open(SandboxSettings { instances: InstanceMode::Verified, ..settings() }).unwrap();
+    for template in sandbox.languages().filter(|template| template.image().is_some()) {
+        let report = sandbox.prepare_image(&template.name.parse().unwrap(), &|_| {}).unwrap();
+        assert!(matches!(report.recycling, Recycling::Possible { .. }), "{report:?}");
+    }
+    check_rules(&sandbox);
+    let used = sandbox.instances();
+    assert!(used.fallback.is_some() || used.restored > used.made, "{used:?}");
+}
+
+fn check_rules(sandbox: &Sandbox) {
+    for folder in folders(sandbox) {
         let Ok(text) = fs::read_to_string(folder.join("cases.jsonl")) else { continue };
         let cases: Vec<Case> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let broken: Vec<_> = cases.iter().filter_map(|case| differs(&sandbox, &folder, case)).collect();
+        let broken: Vec<_> = cases.iter().filter_map(|case| differs(sandbox, &folder, case)).collect();
         assert!(broken.is_empty(), "{} of {} rules do not hold:\n{}", broken.len(), cases.len(), broken.join("\n"));
     }
 }

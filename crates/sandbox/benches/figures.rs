@@ -1,7 +1,8 @@
 //! The figures that the project promises, measured here: `cargo bench -p greensand-sandbox --bench figures`.
 //!
 //! Latency of a call (p50, p99) and throughput on one and on two workers, each with fresh and restored instances, from
-//! source and prepared; dirty memory of a live instance, overshoot of the wall clock, and the time from the start of a process to its first result with a cached image.
+//! source and prepared; dirty memory of a live instance, overshoot of the wall clock, and the time from the start of a
+//! process to its first result with a cached image. `-- --calls-only` leaves out what is not a call.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and ends where something is wrong")]
 
@@ -86,18 +87,25 @@ const WAYS: [(&str, InstanceMode, u64); 4] = [
     ("pristine, prepared", InstanceMode::Pristine, 1 << 20),
 ];
 
+/// The functions of each language that are measured.
+const FUNCTIONS: [(&str, &str, &str); 3] = [
+    ("python", "a + b", ADD),
+    ("python", "ten lines", TEN_LINES),
+    ("javascript", "a + b", "function f(a, b) {\n  return a + b;\n}\n"),
+];
+
 fn latency() {
     for (way, instances, prepared_bytes) in WAYS {
         let sandbox = open_with(&cache(), 1, instances, prepared_bytes);
-        for (name, text) in [("a + b", ADD), ("ten lines", TEN_LINES)] {
-            let call = invocation(&sandbox, text, "[12, 30]");
+        for (language, name, text) in FUNCTIONS {
+            let call = invocation_in(&sandbox, language, text, "[12, 30]");
             let times = (0..5500).map(|_| {
                 let started = Instant::now();
                 let outcome = block_on(sandbox.invoke(call.clone())).unwrap();
                 assert_eq!(outcome.status(), CallStatus::Ok, "{outcome:?}");
                 started.elapsed()
             });
-            print_times(&format!("{name}, {way}"), times.skip(500).collect());
+            print_times(&format!("{language} {name}, {way}"), times.skip(500).collect());
         }
         println!("    {:?}", sandbox.instances());
     }
@@ -191,15 +199,13 @@ fn open_with(cache: &Path, workers: usize, instances: InstanceMode, prepared_byt
     Sandbox::open(settings).unwrap()
 }
 
-fn source(text: &str) -> SourceText {
-    SourceText { language: language(), text: text.into(), packages: Vec::new() }
+fn invocation(sandbox: &Sandbox, text: &str, arguments: &str) -> Invocation {
+    invocation_in(sandbox, language().as_str(), text, arguments)
 }
 
-fn invocation(sandbox: &Sandbox, text: &str, arguments: &str) -> Invocation {
-    Invocation::new(
-        source(text),
-        Entry::Function("f".into()),
-        JsonText::parse(arguments).unwrap(),
-        sandbox.default_limits(&language()).unwrap(),
-    )
+fn invocation_in(sandbox: &Sandbox, language: &str, text: &str, arguments: &str) -> Invocation {
+    let language: Language = language.parse().unwrap();
+    let limits = sandbox.default_limits(&language).unwrap();
+    let source = SourceText { language, text: text.into(), packages: Vec::new() };
+    Invocation::new(source, Entry::Function("f".into()), JsonText::parse(arguments).unwrap(), limits)
 }
