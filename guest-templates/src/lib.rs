@@ -17,7 +17,8 @@ macro_rules! template {
 }
 
 /// Every guest language, in the order in which they are shown.
-pub static TEMPLATES: &[&GuestTemplate] = &[template!("python"), template!("javascript"), template!("typescript")];
+pub static TEMPLATES: &[&GuestTemplate] =
+    &[template!("python"), template!("javascript"), template!("typescript"), template!("wasm")];
 
 /// A guest language, and what is said of it.
 #[derive(Debug)]

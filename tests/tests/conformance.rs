@@ -179,7 +179,9 @@ fn limits() -> Limits {
 
 fn folders(sandbox: &Sandbox) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-templates");
-    sandbox.languages().map(|language| root.join(language.name)).collect()
+    // A language whose sources are modules has no guest to hold to anything.
+    let guests = sandbox.languages().filter(|language| language.image().is_some());
+    guests.map(|language| root.join(language.name)).collect()
 }
 
 fn open() -> Sandbox {

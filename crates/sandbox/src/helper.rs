@@ -16,6 +16,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::jail::{FAILED_BEFORE_START, GuardOrder, InsideOrder, OUT_OF_TIME, become_program, ended_by_signal};
+use crate::module::{REFUSED, compile_here};
 
 /// How the helper is started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +36,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let answer = match arguments.as_slice() {
         ["guard", order] => read(order).and_then(|order| guard(&order)),
         ["inside", order] => read(order).and_then(|order: InsideOrder| Err(become_program(&order))),
-        ["compile", shape, tier] => crate::module::compile_here(shape, tier),
+        ["compile", shape, tier] => compile_here(shape, tier).map(|refused| match refused {
+            None => ExitCode::SUCCESS,
+            Some(reason) => {
+                // If nobody reads it, the status says enough.
+                let _ = writeln!(std::io::stderr(), "{reason}");
+                ExitCode::from(REFUSED)
+            }
+        }),
         _ => Err("these are no orders of a sandbox: nobody but the sandbox starts its helper".into()),
     };
     answer.unwrap_or_else(|reason| {

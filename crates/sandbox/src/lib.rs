@@ -61,6 +61,7 @@ pub use helper::HelperProgram;
 pub use image::{
     ImageError, ImageKeeping, ImageOrigin, ImageProgress, ImageReport, ImageStage, ImageStatus, UnsafeCacheError,
 };
+pub use module::module_source;
 pub use packages::{PackageBundle, PackageFile, PackageSet, ReadFiles};
 pub use prepared::PreparedUse;
 pub use sandbox::{OpenSandboxError, Sandbox};

@@ -5,10 +5,13 @@
 mod common;
 
 use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use common::modules::{LIMITS, call, call_with, check, core, core_with, invoke, reply_data};
-use greensand_types::{CallOutcome, CallStatus, DescribeOutcome, FunctionRuntime, Limits};
+use common::modules::{LIMITS, call, call_with, check, core, core_with, invoke, reply_data, settings};
+use greensand_sandbox::{Sandbox, SandboxSettings};
+use greensand_types::{CallOutcome, CallStatus, DescribeOutcome, Entry, FunctionRuntime, Invocation, JsonText, Limits};
 
 /// The value of an outcome.
 #[track_caller]
@@ -342,4 +345,80 @@ fn a_module_is_described_by_its_own_word_or_as_taking_anything() {
     );
     let DescribeOutcome::Described(description) = describe(&wasm) else { panic!() };
     assert_eq!((description.parameters[0].name.as_str(), description.documentation.as_str()), ("a", "d"));
+}
+
+/// The files of a folder with an ending.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|found| found == ending)).collect()
+}
+
+fn call_in(cache: &Path, settings: SandboxSettings, wasm: &[u8]) -> CallOutcome {
+    let sandbox = Sandbox::open(SandboxSettings { cache_dir: cache.to_owned(), ..settings }).unwrap();
+    let arguments = JsonText::parse("[]").unwrap();
+    let invocation = Invocation::new(common::modules::source(wasm), Entry::Function("f".into()), arguments, LIMITS);
+    futures::executor::block_on(sandbox.invoke(invocation)).unwrap()
+}
+
+/// Compiles a module, changes the cache, and checks that the module is compiled anew rather than mapped.
+#[track_caller]
+fn check_compiled_anew(change: impl Fn(&Path)) {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path();
+    let wasm = replies(0, 0, "", "1");
+    assert_eq!(value(&call_in(cache, settings(cache), &wasm)), "1");
+    change(cache);
+    // Without a compiler there is only what the cache holds.
+    let without = SandboxSettings { helper: None, ..settings(cache) };
+    check(&call_in(cache, without.clone(), &wasm), CallStatus::Invalid, "set `helper`");
+    assert_eq!(value(&call_in(cache, settings(cache), &wasm)), "1");
+    assert_eq!(value(&call_in(cache, without, &wasm)), "1");
+}
+
+#[test]
+fn code_is_kept_and_found_without_a_compiler() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path();
+    let wasm = replies(0, 0, "", "1");
+    assert_eq!(value(&call_in(cache, settings(cache), &wasm)), "1");
+    let without = SandboxSettings { helper: None, ..settings(cache) };
+    assert_eq!(value(&call_in(cache, without, &wasm)), "1");
+    // Nothing is left of the work of the compiler.
+    assert_eq!((files(cache, "module").len(), files(cache, "code").len()), (1, 1));
+    assert!(fs::read_dir(cache).unwrap().all(|entry| !entry.unwrap().path().is_dir()));
+}
+
+#[test]
+fn code_that_was_changed_truncated_or_forged_is_compiled_anew() {
+    check_compiled_anew(|cache| {
+        let path = &files(cache, "code")[0];
+        let mut code = fs::read(path).unwrap();
+        let middle = code.len() / 2;
+        code[middle] ^= 1;
+        fs::write(path, code).unwrap();
+    });
+    check_compiled_anew(|cache| fs::write(&files(cache, "code")[0], "short").unwrap());
+    check_compiled_anew(|cache| fs::remove_file(&files(cache, "code")[0]).unwrap());
+    check_compiled_anew(|cache| fs::write(&files(cache, "module")[0], "{}").unwrap());
+    check_compiled_anew(|cache| fs::write(cache.join("key"), [7; 32]).unwrap());
+}
+
+#[test]
+fn code_of_another_folder_or_module_is_not_mapped() {
+    let foreign = tempfile::tempdir().unwrap();
+    let _ = call_in(foreign.path(), settings(foreign.path()), &replies(0, 0, "", "1"));
+    check_compiled_anew(|cache| {
+        for ending in ["module", "code"] {
+            for path in files(cache, ending).into_iter().chain(files(foreign.path(), ending)) {
+                let foreign = foreign.path().join(path.file_name().unwrap());
+                fs::copy(foreign, cache.join(path.file_name().unwrap())).unwrap();
+            }
+        }
+    });
+    check_compiled_anew(|cache| {
+        let own = files(cache, "module").remove(0);
+        let _ = call_in(cache, settings(cache), &replies(0, 0, "", "2"));
+        let other = files(cache, "module").into_iter().find(|path| *path != own).unwrap();
+        fs::copy(other, own).unwrap();
+    });
 }

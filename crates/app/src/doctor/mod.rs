@@ -94,6 +94,7 @@ pub fn examine_machine(cache_dir: &Path) -> Vec<Finding> {
 pub fn examine_images(sandbox: &Sandbox) -> Vec<Finding> {
     sandbox
         .languages()
+        .filter(|template| template.image().is_some())
         .map(|template| {
             let name = format!("image {}", template.name);
             match template.name.parse().map(|language| sandbox.image_status(&language)) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use greensand_app::batch::{outcome_json, set_limit};
-use greensand_app::{InstanceMode, Sandbox, SetSource};
+use greensand_app::{InstanceMode, Sandbox, SetSource, module_source};
 use greensand_types::{
     CallEnding, CallOutcome, Encoding, Entry, FileName, FunctionRuntime, Grants, InputFiles, Invocation, JsonKind,
     JsonText, LimitKind, Limits, SourceText,
@@ -134,7 +134,11 @@ fn callee_of_file(arguments: &Arguments, sandbox: &Sandbox) -> Result<Callee, Fa
         return Err(Failure::asked("which function of the file is to be called?").hint("name it with `--entry NAME`"));
     };
     let language = common::language_of(path, arguments.language.as_deref(), sandbox)?;
-    let source = SourceText { language, text: read_source(path)?, packages: Vec::new() };
+    let text = match common::has_image(sandbox, &language) {
+        true => read_source(path)?,
+        false => read_module(path)?,
+    };
+    let source = SourceText { language, text, packages: Vec::new() };
     Ok(Callee { source, entry: entry.clone() })
 }
 
@@ -160,6 +164,12 @@ fn callee_of_run(arguments: &Arguments) -> Result<Callee, Failure> {
     };
     let source = SourceText { language: draft.language, text: draft.source, packages: draft.packages };
     Ok(Callee { source, entry: name.clone() })
+}
+
+/// Reads a source that is a module: its binary, or what stands for it in text already.
+fn read_module(path: &Path) -> Result<Arc<str>, Failure> {
+    let bytes = fs::read(path).map_err(|error| common::unreadable(path, &error))?;
+    Ok(module_source(&bytes).into())
 }
 
 fn read_source(path: &Path) -> Result<Arc<str>, Failure> {

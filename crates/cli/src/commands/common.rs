@@ -136,9 +136,17 @@ pub(super) fn block_on_all<T>(future: impl Future<Output = T>) -> Result<T, Fail
 
 /// Makes or maps the image of a language, with a progress bar where it takes long.
 pub(super) fn prepare_image(sandbox: &Sandbox, language: &Language, terminal: &Terminal) -> Result<(), Failure> {
+    if !has_image(sandbox, language) {
+        return Ok(());
+    }
     let bar = ImageBar::new(language, terminal);
     sandbox.prepare_image(language, &|progress| bar.show(progress))?;
     Ok(())
+}
+
+/// Says whether a language has a guest of its own, of which an image is made; else its sources are modules.
+pub(super) fn has_image(sandbox: &Sandbox, language: &Language) -> bool {
+    sandbox.languages().any(|guest| guest.name == language.as_str() && guest.image().is_some())
 }
 
 /// Finds the language of a source file: by flag, or by the ending of its name.

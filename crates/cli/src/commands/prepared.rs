@@ -17,7 +17,8 @@ pub(super) struct Prepared {
 
 impl Prepared {
     pub(super) fn new(sandbox: Sandbox, terminal: &Terminal) -> Self {
-        let languages = sandbox.languages().filter_map(|guest| guest.name.parse().ok());
+        let guests = sandbox.languages().filter(|guest| guest.image().is_some());
+        let languages = guests.filter_map(|guest| guest.name.parse().ok());
         let images = languages.map(|language| (language, OnceCell::new())).collect();
         Self { sandbox, terminal: *terminal, images }
     }

@@ -4,9 +4,8 @@
 //! and its author an `invalid`; this process never compiles what it was handed.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use wasmtime::OptLevel;
@@ -36,7 +35,7 @@ const INPUT: &str = "module.wasm";
 const OUTPUT: &str = "module.code";
 
 /// The exit status of a helper whose compiler refused the module; its words are on standard error.
-const REFUSED: u8 = 3;
+pub(crate) const REFUSED: u8 = 3;
 
 /// How well a module is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -153,11 +152,12 @@ fn failed(ending: JailEnding, words: &str) -> ModuleRefusal {
     }
 }
 
-/// Compiles in this process, which is the helper's: from [`INPUT`] to [`OUTPUT`] in the current folder.
+/// Compiles in this process, which is the helper's: from [`INPUT`] to [`OUTPUT`] in the current folder. Returns why the
+/// compiler refuses the module, if it does.
 ///
 /// # Errors
 /// When the order is none, or a file cannot be read or written.
-pub(crate) fn compile_here(shape: &str, tier: &str) -> Result<ExitCode, String> {
+pub(crate) fn compile_here(shape: &str, tier: &str) -> Result<Option<String>, String> {
     let tier = [Tier::Quick, Tier::Full].into_iter().find(|known| known.as_str() == tier);
     let tier = tier.ok_or("this is no way to compile a module")?;
     let wasm = fs::read(INPUT).map_err(|error| format!("read `{INPUT}`: {error}"))?;
@@ -167,14 +167,7 @@ pub(crate) fn compile_here(shape: &str, tier: &str) -> Result<ExitCode, String> 
         _ => engine.precompile_module(&wasm),
     };
     match compiled {
-        Ok(code) => {
-            fs::write(OUTPUT, code).map_err(|error| format!("write `{OUTPUT}`: {error}"))?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(error) => {
-            // If nobody reads it, the status says enough.
-            let _ = writeln!(io::stderr(), "{error:#}");
-            Ok(ExitCode::from(REFUSED))
-        }
+        Ok(code) => fs::write(OUTPUT, code).map(|()| None).map_err(|error| format!("write `{OUTPUT}`: {error}")),
+        Err(error) => Ok(Some(format!("{error:#}"))),
     }
 }

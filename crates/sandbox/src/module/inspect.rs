@@ -6,11 +6,11 @@
 //! What still takes too long or too much ends with the process that compiles it.
 
 use wasmparser::{
-    BinaryReaderError, ComponentExternalKind, CompositeInnerType, Encoding, ExternalKind, FunctionBody, Operator,
-    Parser, Payload, TypeRef,
+    BinaryReaderError, CompositeInnerType, Encoding, ExternalKind, FunctionBody, Operator, Parser, Payload, TypeRef,
 };
 
 use super::contract::{Contract, Signature};
+use super::parts::check_parts;
 use super::refusal::ModuleRefusal;
 
 /// What is compiled at most. Every number is per module, or per component with all that is in it.
@@ -24,7 +24,7 @@ pub(super) mod bounds {
     /// Locals of one function, parameters apart.
     pub(super) const LOCALS: u64 = 10_000;
     /// Blocks, loops and conditions of one function.
-    pub(super) const BLOCKS: u64 = 65_536;
+    pub(super) const BLOCKS: u64 = 32_768;
     /// Loops of one function that lie in one another.
     pub(super) const NESTED_LOOPS: u64 = 256;
     /// Targets of all jump tables of one function.
@@ -81,16 +81,21 @@ pub(super) fn inspect(wasm: &[u8], contract: &Contract) -> Result<Inspected, Mod
     at_most("bytes", wasm.len() as u64, bounds::BYTES)?;
     let mut counts = Counts::default();
     let mut core = Core::default();
-    let mut outer = None;
+    let (mut outer, mut depth) = (None, 0_u32);
     for payload in Parser::new(0).parse_all(wasm) {
         let payload = payload.map_err(not_wasm)?;
-        if let Payload::Version { encoding, .. } = payload {
-            outer.get_or_insert(encoding);
+        match payload {
+            Payload::Version { encoding, .. } => {
+                outer.get_or_insert(encoding);
+                depth += 1;
+            }
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            _ => {}
         }
         counts.count(&payload)?;
         match outer {
             Some(Encoding::Module) => core.read(&payload)?,
-            Some(Encoding::Component) => check_component(&payload, contract)?,
+            Some(Encoding::Component) => check_parts(&payload, depth == 1)?,
             None => {}
         }
     }
@@ -101,7 +106,8 @@ pub(super) fn inspect(wasm: &[u8], contract: &Contract) -> Result<Inspected, Mod
     }
 }
 
-fn not_wasm(error: BinaryReaderError) -> ModuleRefusal {
+/// Says that a binary cannot be read.
+pub(super) fn not_wasm(error: BinaryReaderError) -> ModuleRefusal {
     ModuleRefusal::NotWasm(format!("{} at byte {}", error.message(), error.offset()))
 }
 
@@ -317,10 +323,4 @@ impl Core {
     fn signature(&self, ty: u32) -> Signature {
         self.types.get(ty as usize).cloned().flatten().unwrap_or_default()
     }
-}
-
-/// Refuses a component that imports what there is nothing for, and one that exports no entry.
-fn check_component(payload: &Payload<'_>, contract: &Contract) -> Result<(), ModuleRefusal> {
-    let _ = (payload, contract, ComponentExternalKind::Func);
-    Ok(())
 }

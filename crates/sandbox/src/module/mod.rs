@@ -15,10 +15,12 @@ pub mod fuzzing;
 mod inspect;
 mod modules;
 mod open;
+mod parts;
 mod refusal;
 mod run;
 
-pub(crate) use compile::{Compiler, compile_here};
+pub(crate) use compile::{Compiler, REFUSED, compile_here};
+pub use modules::module_source;
 pub(crate) use modules::{Modules, OpenModule};
 pub(crate) use refusal::ModuleRefusal;
 pub(crate) use run::run;

@@ -145,3 +145,12 @@ impl Modules {
         ComponentFunction::open(&self.component_linker, component).map(OpenModule::Component)
     }
 }
+
+/// Returns the source that stands for a module: its binary in base64. What is text already is taken for that.
+pub fn module_source(binary: &[u8]) -> String {
+    const BINARY: &[u8] = b"\0asm";
+    match std::str::from_utf8(binary) {
+        Ok(text) if !binary.starts_with(BINARY) => text.to_owned(),
+        Ok(_) | Err(_) => BASE64.encode(binary),
+    }
+}

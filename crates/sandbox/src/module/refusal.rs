@@ -26,6 +26,9 @@ pub(crate) enum ModuleRefusal {
     /// An export of the contract has another type.
     #[error("the module exports `{export}` as {found}, the contract wants {expected}")]
     WrongExport { export: &'static str, found: String, expected: &'static str },
+    /// It is a component that uses what no function needs.
+    #[error("the component has {0}, which functions may not have")]
+    NotAllowed(&'static str),
     /// It is a component of another world.
     #[error("the component does not fit the world `greensand:function/function`: {0}")]
     WrongWorld(String),
@@ -58,6 +61,7 @@ impl ModuleRefusal {
             | Self::WrongImport { .. }
             | Self::MissingExport { .. }
             | Self::WrongExport { .. }
+            | Self::NotAllowed(_)
             | Self::WrongWorld(_)
             | Self::NotCompiled(_)
             | Self::BuildLimit(_) => true,

@@ -170,7 +170,8 @@ fn languages(arguments: &Arguments, environment: &Environment) -> Result<Vec<Lan
     let sandbox = common::open_sandbox_as(environment, |settings| SandboxSettings { workers: 1, ..settings })?;
     let parse = |name: &str| name.parse::<Language>().map_err(|error| Failure::asked(error.to_string()));
     if arguments.language.is_empty() {
-        return sandbox.languages().map(|guest| parse(guest.name)).collect();
+        let guests = sandbox.languages().filter(|guest| guest.image().is_some());
+        return guests.map(|guest| parse(guest.name)).collect();
     }
     arguments.language.iter().map(|name| common::language_named(name, &sandbox)).collect()
 }
