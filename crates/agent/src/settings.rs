@@ -20,6 +20,8 @@ pub struct AgentSettings {
     pub code_tool: Option<Language>,
     /// Which fenced code blocks of a reply without calls are run, or none.
     pub fenced_blocks: Option<FencedBlocks>,
+    /// Whether every learned function may call the others of its set.
+    pub may_call_each_other: bool,
     /// The bounds of a call, by language. A language that is not here has the defaults of the runtime.
     pub limits: BTreeMap<Language, Limits>,
     /// How results that JSON cannot hold are written.
@@ -33,7 +35,7 @@ pub struct AgentSettings {
 }
 
 impl Default for AgentSettings {
-    /// No code tool, no fenced blocks, no limits but those of the runtime; 12 turns, 3 failed calls, the tagged
+    /// No code tool, no fenced blocks, functions that call no others, no limits but those of the runtime; 12 turns, 3 failed calls, the tagged
     /// encoding, seed 0, and the instructions of `prompts/instructions.md`.
     fn default() -> Self {
         Self {
@@ -42,6 +44,7 @@ impl Default for AgentSettings {
             max_failed_calls: 3,
             code_tool: None,
             fenced_blocks: None,
+            may_call_each_other: false,
             limits: BTreeMap::new(),
             encoding: Encoding::Tagged,
             answer_bounds: AnswerBounds::default(),

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use greensand_llm::ToolDefinition;
 use greensand_types::{
-    ContentId, Encoding, Entry, FunctionCall, FunctionName, FunctionSignature, Invocation, JsonText, Language, Limits,
-    Registration, SourceText, TaskId, ValidatedFunction,
+    ContentId, Encoding, Entry, FunctionCall, FunctionName, FunctionSignature, GrantedFunctions, Grants, Invocation,
+    JsonText, Language, Limits, Registration, SourceText, TaskId, ValidatedFunction,
 };
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -22,6 +22,8 @@ pub(crate) struct Toolbox {
     registration: Registration,
     code_tool: Option<CodeTool>,
     limits: BTreeMap<Language, Limits>,
+    /// What a learned function may call: all of the set, or nothing.
+    functions: GrantedFunctions,
     encoding: Encoding,
     seed: u64,
 }
@@ -42,7 +44,7 @@ impl Toolbox {
         let functions = registration.set().iter().map(|function| &function.draft().language);
         let blocks = settings.fenced_blocks.iter().map(|blocks| &blocks.language);
         let languages = functions.chain(blocks).chain(settings.code_tool.iter());
-        let limits = languages
+        let limits: BTreeMap<Language, Limits> = languages
             .map(|language| {
                 let limits = settings.limits.get(language).copied().or_else(|| default_limits(language));
                 (language.clone(), limits.unwrap_or_default())
@@ -53,7 +55,11 @@ impl Toolbox {
             let is_taken = registration.register_for_executor(&name).is_some();
             (!is_taken).then(|| CodeTool { name, language: language.clone() })
         });
-        Self { registration, code_tool, limits, encoding: settings.encoding, seed: settings.seed }
+        let functions = match settings.may_call_each_other {
+            true => registration.set().to_grants(|language| limits.get(language).copied().unwrap_or_default()),
+            false => GrantedFunctions::default(),
+        };
+        Self { registration, code_tool, limits, functions, encoding: settings.encoding, seed: settings.seed }
     }
 
     /// Returns the names of the learned functions.
@@ -112,6 +118,7 @@ impl Toolbox {
         check_arguments(&draft.signature, &arguments)?;
         let text = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
         Ok(Invocation {
+            grants: Grants { functions: self.functions.clone(), ..Grants::default() },
             encoding: self.encoding,
             seed,
             ..Invocation::new(

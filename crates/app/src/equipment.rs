@@ -194,6 +194,7 @@ fn agent(settings: &Settings, limits: BTreeMap<Language, Limits>) -> Result<Agen
                 .unwrap_or_default(),
             language,
         }),
+        may_call_each_other: settings.functions.may_call_each_other,
         limits,
         encoding: settings.agent.encoding,
         answer_bounds: defaults.answer_bounds,
@@ -218,6 +219,7 @@ fn step(settings: &Settings, limits: &BTreeMap<Language, Limits>) -> StepSetting
                 true => MemorisedAnswers::Refuse,
                 false => MemorisedAnswers::Warn,
             },
+            may_call_each_other: settings.functions.may_call_each_other,
             limits: limits.get(&language).copied(),
             seed: settings.training.seed,
             ..AdmissionSettings::new(language)

@@ -10,8 +10,8 @@ use futures::executor::block_on;
 use futures::future::join_all;
 use greensand_sandbox::{Recycling, Sandbox, SandboxSettings};
 use greensand_types::{
-    CallOutcome, CallStatus, DescribeOutcome, Encoding, Entry, FunctionRuntime, Invocation, JsonText, Limits,
-    ParameterKind, SourceText,
+    CallOutcome, CallStatus, DescribeOutcome, Encoding, Entry, FunctionRuntime, GrantedFunction, Grants, HostGrant,
+    Invocation, JsonText, LearnedGrant, Limits, ParameterKind, SourceText,
 };
 
 fn sandbox() -> &'static Sandbox {
@@ -311,4 +311,30 @@ fn a_message_carries_no_control_character() {
     let failure = outcome.failure().unwrap();
     let text = format!("{}{}", failure.message, failure.trace.clone().unwrap_or_default());
     assert!(!text.contains(['\u{1b}', '\0']), "{text:?}");
+}
+
+fn learned(text: &str) -> GrantedFunction {
+    GrantedFunction::Learned(LearnedGrant { source: source(text), entry: "f".into(), limits: limits() })
+}
+
+#[test]
+fn functions_call_one_another_and_the_host() {
+    let caller = "import greensand\ndef f(n): return greensand.call('inner', n) + greensand.call('host', n, 2)[1]";
+    let named = |functions: Vec<(&str, GrantedFunction)>| Grants {
+        functions: functions.into_iter().map(|(name, function)| (name.parse().unwrap(), function)).collect(),
+        ..Grants::default()
+    };
+    let host = HostGrant::new(|arguments| async { Ok(arguments) });
+    let grants = |inner| named(vec![("host", GrantedFunction::Host(host.clone())), ("inner", learned(inner))]);
+    let granted = |inner| run(Invocation { grants: grants(inner), ..invocation(caller, "[40]") });
+    assert_eq!(granted("def f(n): return n * 10").value().map(JsonText::get), Some("402"));
+    check_failed(
+        &granted("def f(n): raise ValueError('odd')"),
+        CallStatus::Error,
+        "`inner` ended with `error`: ValueError: odd",
+    );
+    check_failed(&granted("def f(n): return {n}"), CallStatus::Error, "`inner` ended with `invalid`: ");
+    let ungranted = "import greensand\ndef f(n): return greensand.call('host', n)";
+    check_failed(&granted(ungranted), CallStatus::Error, "`inner` ended with `denied`: ");
+    check_failure(ungranted, "[1]", CallStatus::Denied, "no function `host` is granted");
 }

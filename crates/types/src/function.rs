@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use crate::{ContentId, FunctionName, FunctionSignature, JsonText, Language};
+use crate::{
+    ContentId, FunctionName, FunctionSignature, GrantedFunction, JsonText, Language, LearnedGrant, Limits, SourceText,
+};
 
 /// Arguments of a function and the result that they must give.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,13 @@ pub struct FunctionDraft {
 }
 
 impl FunctionDraft {
+    /// Returns what a call is granted that may call this function.
+    pub fn to_grant(&self, limits: Limits) -> GrantedFunction {
+        let (language, text, packages) = (self.language.clone(), self.source.clone(), self.packages.clone());
+        let source = SourceText { language, text, packages };
+        GrantedFunction::Learned(LearnedGrant { source, entry: self.signature.name().to_string(), limits })
+    }
+
     /// Returns the identity of the whole definition: signature, language, source, packages and examples.
     ///
     /// It says that two drafts are the same, not that either is any good.

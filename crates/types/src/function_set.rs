@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{Action, ContentId, FunctionName, ValidatedFunction};
+use crate::{Action, ContentId, FunctionName, GrantedFunctions, Language, Limits, ValidatedFunction};
 
 /// An immutable set of functions, ordered by name: the learnable parameters of an agent.
 ///
@@ -96,6 +96,15 @@ impl FunctionSet {
     /// Returns the functions in the order of their names.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<ValidatedFunction>> {
         self.functions.values()
+    }
+
+    /// Returns what a call is granted that may call every function of the set.
+    pub fn to_grants(&self, limits: impl Fn(&Language) -> Limits) -> GrantedFunctions {
+        let grant = |function: &Arc<ValidatedFunction>| {
+            let draft = function.draft();
+            (function.name().clone(), draft.to_grant(limits(&draft.language)))
+        };
+        self.iter().map(grant).collect()
     }
 
     /// Returns how many functions there are.

@@ -89,6 +89,18 @@ fn calls_of_one_reply_are_answered_in_order() {
 }
 
 #[test]
+fn functions_are_granted_the_others_only_where_the_settings_say_so() {
+    let set = registration(&[("product", &["a", "b"]), ("total", &["a"])]);
+    for (may_call_each_other, expected) in [(false, vec![]), (true, vec!["product", "total"])] {
+        let replies = vec![calls(&[("1", "total", r#"{"a":1}"#)]), says("\\boxed{42}")];
+        let solved = run(AgentSettings { may_call_each_other, ..settings() }, &set, replies, vec![returned("1")]);
+        let invocations = solved.runtime.invocations.lock().unwrap();
+        let granted: Vec<_> = invocations[0].grants.functions.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(granted, expected);
+    }
+}
+
+#[test]
 fn each_request_says_where_it_stands() {
     let set = registration(&[("product", &["a"])]);
     let solved = run(settings(), &set, vec![calls(&[("1", "product", "{\"a\":1}")]), says("42")], vec![returned("1")]);

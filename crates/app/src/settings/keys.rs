@@ -131,6 +131,7 @@ pub(super) static KEYS: &[Key] = &[
     key("functions.language", Kind::Text),
     key("functions.packages", Kind::TextList),
     key("functions.memorised", Kind::Choice(|| vec!["warn", "refuse"])),
+    key("functions.may_call_each_other", Kind::Switch),
     key("functions.initial", Kind::Path),
     key(INSTANCES, Kind::Choice(instance_modes)),
 ];

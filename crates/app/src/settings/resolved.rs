@@ -229,6 +229,8 @@ pub struct FunctionsSection {
     pub packages: Vec<String>,
     /// Whether a function that carries training answers is refused, not only warned of.
     pub refuses_memorised: bool,
+    /// Whether functions may call the others of their set.
+    pub may_call_each_other: bool,
     /// The folder of the initial set.
     pub initial: Option<PathBuf>,
 }

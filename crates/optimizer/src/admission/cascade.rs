@@ -1,7 +1,8 @@
 //! The gates in their order, and the three doors to them: a model's call, a person's draft, a stored set.
 
 use greensand_types::{
-    Action, ContentId, FunctionCall, FunctionDraft, FunctionSet, Gate, Limits, Rejection, ValidatedFunction,
+    Action, ContentId, FunctionCall, FunctionDraft, FunctionSet, Gate, GrantedFunctions, Language, Limits, Rejection,
+    ValidatedFunction,
 };
 
 use super::candidate::Candidate;
@@ -30,7 +31,7 @@ pub async fn admit_call(
         Err(stop) => return settle(stop, verb, function),
     };
     let mut warnings = formed.warnings;
-    match pass(formed.action, set, context, &mut warnings).await {
+    match pass(formed.action, set, &neighbours_in(set, context), context, &mut warnings).await {
         Ok(action) => Ok(Ok(Admitted { action, warnings })),
         Err(stop) => settle(stop, verb, function),
     }
@@ -45,17 +46,37 @@ pub async fn admit(
     set: &FunctionSet,
     context: AdmissionContext<'_>,
 ) -> Result<Result<Admitted, Rejection>, AdmitError> {
+    admit_among(action, set, &neighbours_in(set, context), context).await
+}
+
+/// Admits an action with a draft whose function may call these others.
+async fn admit_among(
+    action: Action<FunctionDraft>,
+    set: &FunctionSet,
+    neighbours: &GrantedFunctions,
+    context: AdmissionContext<'_>,
+) -> Result<Result<Admitted, Rejection>, AdmitError> {
     let verb = action.verb().to_owned();
     let function = action.function().map(ToString::to_string);
     let mut warnings = Vec::new();
     let passed = match checked_form(action) {
-        Ok(action) => pass(action, set, context, &mut warnings).await,
+        Ok(action) => pass(action, set, neighbours, context, &mut warnings).await,
         Err(stop) => Err(stop),
     };
     match passed {
         Ok(action) => Ok(Ok(Admitted { action, warnings })),
         Err(stop) => settle(stop, verb, function),
     }
+}
+
+/// Returns the functions of a set as what another one may call.
+fn neighbours_in(set: &FunctionSet, context: AdmissionContext<'_>) -> GrantedFunctions {
+    set.to_grants(|language| call_limits(language, context))
+}
+
+fn call_limits(language: &Language, context: AdmissionContext<'_>) -> Limits {
+    let limits = context.settings.limits.or_else(|| context.runtime.default_limits(language));
+    limits.unwrap_or_default()
 }
 
 /// A set that was read back, with what a person should look at.
@@ -80,8 +101,13 @@ pub async fn readmit(
     let mut set = FunctionSet::empty();
     let mut warnings = Vec::new();
     let mut rejections = Vec::new();
+    // Any of them may call any other, whichever is examined first.
+    let neighbours = drafts
+        .iter()
+        .map(|draft| (draft.signature.name().clone(), draft.to_grant(call_limits(&draft.language, context))))
+        .collect();
     for draft in drafts {
-        match admit(Action::Add(draft), &set, context).await? {
+        match admit_among(Action::Add(draft), &set, &neighbours, context).await? {
             Ok(admitted) => {
                 let name = admitted.action.function().map(ToString::to_string).unwrap_or_default();
                 warnings.extend(admitted.warnings.iter().map(|warning| format!("`{name}`: {warning}")));
@@ -114,17 +140,18 @@ fn checked_form(action: Action<FunctionDraft>) -> Result<Action<Candidate>, Stop
 async fn pass(
     action: Action<Candidate>,
     set: &FunctionSet,
+    neighbours: &GrantedFunctions,
     context: AdmissionContext<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<Action<ValidatedFunction>, Stop> {
     match action {
         Action::Add(candidate) => {
             existence::check_new(&candidate.name, set, context.settings)?;
-            Ok(Action::Add(validate(candidate, set, context, warnings).await?))
+            Ok(Action::Add(validate(candidate, set, neighbours, context, warnings).await?))
         }
         Action::Revise(candidate) => {
             existence::check_there(&candidate.name, set, "revise")?;
-            Ok(Action::Revise(validate(candidate, set, context, warnings).await?))
+            Ok(Action::Revise(validate(candidate, set, neighbours, context, warnings).await?))
         }
         Action::Remove { name, reason } => {
             existence::check_there(&name, set, "remove")?;
@@ -138,6 +165,7 @@ async fn pass(
 async fn validate(
     candidate: Candidate,
     set: &FunctionSet,
+    neighbours: &GrantedFunctions,
     context: AdmissionContext<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<ValidatedFunction, Stop> {
@@ -154,9 +182,13 @@ async fn validate(
     compile::check(&draft, context.runtime, limits).await?;
     let definition = compile::describe(&draft, context.runtime, limits).await?;
     signature::check_definition(&draft.signature, &definition)?;
-    let calls = Calls { runtime: context.runtime, limits, seed: context.settings.seed };
-    duplicate::check(&draft, set, calls).await?;
-    examples::check(&draft, calls).await?;
+    let functions = match context.settings.may_call_each_other {
+        true => neighbours.clone(),
+        false => GrantedFunctions::default(),
+    };
+    let calls = Calls { runtime: context.runtime, limits, seed: context.settings.seed, functions };
+    duplicate::check(&draft, set, &calls).await?;
+    examples::check(&draft, &calls).await?;
     if let Some(found) = memorised::find(&draft.source, context.train) {
         match context.settings.memorised {
             MemorisedAnswers::Warn => warnings.push(found),

@@ -15,7 +15,7 @@ use super::refusal::{Stop, refuse};
 use super::same_value::same_value;
 
 /// Refuses a draft that repeats another function of the set, or, as a revision, its own present state.
-pub(crate) async fn check(draft: &FunctionDraft, set: &FunctionSet, calls: Calls<'_>) -> Result<(), Stop> {
+pub(crate) async fn check(draft: &FunctionDraft, set: &FunctionSet, calls: &Calls<'_>) -> Result<(), Stop> {
     let name = draft.signature.name();
     let source = normal_source(&draft.source, name);
     for present in set.iter() {
@@ -51,7 +51,7 @@ pub(crate) async fn check(draft: &FunctionDraft, set: &FunctionSet, calls: Calls
 async fn gives_the_same(
     draft: &FunctionDraft,
     present: &ValidatedFunction,
-    calls: Calls<'_>,
+    calls: &Calls<'_>,
 ) -> Result<bool, HostFault> {
     let other = present.draft();
     if shape(&draft.signature) != shape(&other.signature) {
@@ -61,7 +61,7 @@ async fn gives_the_same(
 }
 
 /// Says whether `function` gives the results of the examples of `of`.
-async fn gives(function: &FunctionDraft, of: &FunctionDraft, calls: Calls<'_>) -> Result<bool, HostFault> {
+async fn gives(function: &FunctionDraft, of: &FunctionDraft, calls: &Calls<'_>) -> Result<bool, HostFault> {
     for example in &of.examples {
         let Some(arguments) = renamed(&example.arguments, &of.signature, &function.signature) else {
             return Ok(false);

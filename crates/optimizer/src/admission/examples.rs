@@ -1,8 +1,8 @@
 //! Gate `examples`: every example runs in the sandbox, within the limits, and gives its result.
 
 use greensand_types::{
-    CallStatus, Encoding, Entry, Example, FunctionDraft, FunctionRuntime, Gate, HostFault, Invocation, JsonKind,
-    JsonText, Limits,
+    CallStatus, Encoding, Entry, Example, FunctionDraft, FunctionRuntime, Gate, GrantedFunctions, Grants, HostFault,
+    Invocation, JsonKind, JsonText, Limits,
 };
 
 use super::compile::source_of;
@@ -15,11 +15,13 @@ use super::text::{MAX_DIAGNOSTIC, MAX_VALUE, cut_middle, failure_text};
 const SHOWN_FAULTS: usize = 3;
 
 /// How calls of examples are made.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Calls<'a> {
     pub(crate) runtime: &'a dyn FunctionRuntime,
     pub(crate) limits: Limits,
     pub(crate) seed: u64,
+    /// What the function may call: the others of its set, or nothing.
+    pub(crate) functions: GrantedFunctions,
 }
 
 impl Calls<'_> {
@@ -30,14 +32,15 @@ impl Calls<'_> {
         arguments: JsonText,
     ) -> Result<greensand_types::CallOutcome, HostFault> {
         let entry = Entry::Function(draft.signature.name().to_string());
+        let grants = Grants { functions: self.functions.clone(), ..Grants::default() };
         let call = Invocation::new(source_of(draft), entry, arguments, self.limits);
-        let invocation = Invocation { encoding: Encoding::Tagged, seed: self.seed, ..call };
+        let invocation = Invocation { encoding: Encoding::Tagged, seed: self.seed, grants, ..call };
         self.runtime.invoke(invocation).await
     }
 }
 
 /// Runs the examples of a draft.
-pub(crate) async fn check(draft: &FunctionDraft, calls: Calls<'_>) -> Result<(), Stop> {
+pub(crate) async fn check(draft: &FunctionDraft, calls: &Calls<'_>) -> Result<(), Stop> {
     check_arguments(draft)?;
     let mut faults = Vec::new();
     for (index, example) in draft.examples.iter().enumerate() {
@@ -54,7 +57,7 @@ pub(crate) async fn check(draft: &FunctionDraft, calls: Calls<'_>) -> Result<(),
     refuse(Gate::Examples, format!("{}\ncorrect the source or the example, whichever is wrong", faults.join("\n")))
 }
 
-async fn fault_of(draft: &FunctionDraft, example: &Example, calls: Calls<'_>) -> Result<Option<String>, HostFault> {
+async fn fault_of(draft: &FunctionDraft, example: &Example, calls: &Calls<'_>) -> Result<Option<String>, HostFault> {
     let outcome = calls.run(draft, example.arguments.clone()).await?;
     let call = format!("`{}` with {}", draft.signature.name(), cut_middle(example.arguments.get(), MAX_VALUE));
     let fault = match (outcome.status(), outcome.value()) {

@@ -13,6 +13,8 @@ pub struct AdmissionSettings {
     pub reserved_names: Vec<String>,
     /// What to do about a source that carries answers of training tasks. Default [`MemorisedAnswers::Warn`].
     pub memorised: MemorisedAnswers,
+    /// Whether a function may call the others of its set. Default no.
+    pub may_call_each_other: bool,
     /// The bounds of each example's call; nothing for the default of the language.
     pub limits: Option<Limits>,
     /// The seed of each example's call. Default 0.
@@ -20,13 +22,14 @@ pub struct AdmissionSettings {
 }
 
 impl AdmissionSettings {
-    /// No packages, no reserved names, a warning for memorised answers, the language's own limits, seed 0.
+    /// No packages, no reserved names, no calls between functions, a warning for memorised answers, the language's own limits, seed 0.
     pub fn new(language: Language) -> Self {
         Self {
             language,
             allowed_packages: Vec::new(),
             reserved_names: Vec::new(),
             memorised: MemorisedAnswers::default(),
+            may_call_each_other: false,
             limits: None,
             seed: 0,
         }

@@ -18,6 +18,7 @@ mod record;
 use crate::step::{ActionProtocol, StepInput, StepSettings};
 
 const INSTRUCTIONS: &str = include_str!("../prompts/instructions.md");
+const EACH_OTHER: &str = include_str!("../prompts/each_other.md");
 const PROTOCOL_TOOLS: &str = include_str!("../prompts/protocol_tools.md");
 const PROTOCOL_TEXT: &str = include_str!("../prompts/protocol_text.md");
 
@@ -56,7 +57,8 @@ fn instructions(settings: &StepSettings) -> String {
         .replace("{language}", admission.language.as_str())
         .replace("{packages}", &packages)
         .replace("{max_actions}", &settings.max_actions_per_step.to_string());
-    format!("{instructions}{protocol}")
+    let each_other = if admission.may_call_each_other { EACH_OTHER } else { "" };
+    format!("{instructions}{each_other}{protocol}")
 }
 
 fn characters(text: &str) -> usize {
