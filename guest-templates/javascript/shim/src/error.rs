@@ -21,6 +21,9 @@ pub fn reply(origin: &Origin<'_>) -> Reply {
     let exception = take_exception();
     if is_out_of_memory(&exception) {
         memory::release_reserve();
+        if !exception.is_null() {
+            memory::ask_for_too_much();
+        }
         let mut reply = Reply::new(Kind::Raised, message(&exception));
         reply.flags = OUT_OF_MEMORY;
         return reply;
@@ -221,7 +224,12 @@ pub fn refused_source(refusals: [Value; 2], origin: &Origin<'_>) -> Reply {
         crate::engine::throw(exhausted.clone());
         return reply(origin);
     }
-    let refusal = if place(module) > place(script) { module } else { script };
+    let refusal = match (place(script), place(module)) {
+        // Without a place it is not the text that was at fault, but what the engine can take of it.
+        (Some(_), None) => module,
+        (script_place, module_place) if module_place > script_place && script_place.is_some() => module,
+        _ => script,
+    };
     let position = place(refusal).map(|(line, column)| lines::original(&origin.positions, line, column));
     let message = message(refusal);
     let message = message.strip_prefix("SyntaxError: ").unwrap_or(&message);

@@ -16,6 +16,8 @@ const MAX_ITEMS: usize = 100;
 const MAX_BYTES: usize = 64 << 10;
 /// Longer containers are shown on several lines.
 const LINE: usize = 72;
+/// Items of an array that are no longer stand on a line with others.
+const SHORT: usize = 24;
 
 /// A value as the console shows it inside of another.
 pub fn inspect(value: &Value) -> String {
@@ -260,9 +262,27 @@ impl Shower {
         if length <= LINE && pieces.iter().all(|piece| !piece.contains('\n')) {
             return format!("{open} {} {close}", pieces.join(", "));
         }
+        if open == '[' && pieces.iter().all(|piece| piece.len() <= SHORT && !piece.contains('\n')) {
+            return format!("{open}\n  {}\n{close}", in_lines(&pieces));
+        }
         let pieces: Vec<String> = pieces.iter().map(|piece| piece.replace('\n', "\n  ")).collect();
         format!("{open}\n  {}\n{close}", pieces.join(",\n  "))
     }
+}
+
+/// Short pieces, as many on a line as fit.
+fn in_lines(pieces: &[String]) -> String {
+    let (mut out, mut column) = (String::new(), 0);
+    for (at, piece) in pieces.iter().enumerate() {
+        if at > 0 {
+            let fits = column + piece.len() + 2 <= LINE;
+            out.push_str(if fits { ", " } else { ",\n  " });
+            column = if fits { column + 2 } else { 0 };
+        }
+        out.push_str(piece);
+        column += piece.len();
+    }
+    out
 }
 
 fn key_text(key: &Atom) -> String {

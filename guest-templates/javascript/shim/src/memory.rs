@@ -61,6 +61,15 @@ pub fn release_reserve() {
     unsafe { free(RESERVE.swap(std::ptr::null_mut(), Ordering::Relaxed)) };
 }
 
+/// Asks the host for more memory than there can be.
+///
+/// What is larger than the address space never reaches the host (`new ArrayBuffer(2 ** 31 - 1)`). The host believes in its
+/// own refusals only, so it is given the occasion.
+pub fn ask_for_too_much() {
+    const WHOLE_ADDRESS_SPACE: usize = 1 << 16;
+    core::arch::wasm32::memory_grow(0, WHOLE_ADDRESS_SPACE);
+}
+
 /// The one thing that the engine's C code asks of the system: microseconds since 1970.
 #[unsafe(no_mangle)]
 extern "C" fn __rquickjs_host_now_us() -> f64 {
