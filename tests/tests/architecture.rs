@@ -136,6 +136,7 @@ const RULES: &[Rule] = &[
         within: &[""],
         except: &[
             "Cargo.lock",
+            "examples/module/component/Cargo.lock",
             "fuzz/Cargo.lock",
             "guest-templates/javascript/builder/Cargo.lock",
             "guest-templates/javascript/shim/Cargo.lock",
