@@ -251,6 +251,7 @@ impl Reader<'_> {
             key: key.into(),
             expected: "the name of a guest language, such as \"python\"".into(),
             found: super::value::describe(&Value::String(text)),
+            nearest: None,
         })
     }
 }

@@ -51,6 +51,8 @@ pub enum SettingsError {
         expected: String,
         /// What it holds.
         found: String,
+        /// The word that was meant, if one of those that may stand there is like it.
+        nearest: Option<String>,
     },
     /// A setting that is needed, given the others, and that nothing gives.
     #[error("setting `{key}` is missing: {reason}")]
@@ -88,14 +90,16 @@ impl SettingsError {
             Self::NoProjectFile { folder } => {
                 Some(format!("`greensand init {}` writes a project file with every setting", folder.display()))
             }
-            Self::UnknownKey { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
+            Self::UnknownKey { nearest: Some(nearest), .. } | Self::WrongValue { nearest: Some(nearest), .. } => {
+                Some(format!("did you mean `{nearest}`?"))
+            }
             Self::UnknownKey { nearest: None, .. } => {
                 Some("`greensand init DIR` writes a project file with every setting".into())
             }
             Self::Missing { remedy, .. } => Some(remedy.clone()),
             Self::Conflict { remedy, .. } => Some((*remedy).to_owned()),
             Self::NoAssignment(_) => Some("write for example `--set training.epochs=5`".into()),
-            Self::ReadFile { .. } | Self::Syntax { .. } | Self::WrongValue { .. } => None,
+            Self::ReadFile { .. } | Self::Syntax { .. } | Self::WrongValue { nearest: None, .. } => None,
         }
     }
 }

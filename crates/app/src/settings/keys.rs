@@ -164,6 +164,14 @@ pub(super) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
+/// Returns the word that is most like another, if one is like it at all.
+pub(super) fn nearest_word(word: &str, known: &[&'static str]) -> Option<&'static str> {
+    let written: String = word.chars().take(80).collect::<String>().to_lowercase();
+    let distance = |known: &&str| strsim::damerau_levenshtein(&written, known);
+    let best = known.iter().copied().min_by_key(distance)?;
+    (distance(&best) <= written.chars().count().max(4) / 2).then_some(best)
+}
+
 /// Returns the known setting or table that is most like a name, if one is like it at all.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
     let written: String = name.chars().take(80).collect();

@@ -89,6 +89,7 @@ impl TomlReader<'_> {
                         key,
                         expected: "a table of settings".into(),
                         found: super::value::describe(value),
+                        nearest: None,
                     });
                 }
                 (None, _, _) => return Err(unknown(source, key)),

@@ -171,6 +171,10 @@ fn mistakes_name_key_file_and_line_and_the_nearest_key() {
             "project/greensand.toml:2: setting `model.backend` must be one of \"openai_compatible\", \"scripted\", \"replay\", found the text \"openai\"",
         ),
         (
+            "model.backend = \"Scriptd\"",
+            "project/greensand.toml:2: setting `model.backend` must be one of \"openai_compatible\", \"scripted\", \"replay\", found the text \"Scriptd\" | did you mean `scripted`?",
+        ),
+        (
             "agent.run_fenced_blocks = 1",
             "project/greensand.toml:2: setting `agent.run_fenced_blocks` must be `true` or `false`, found the number 1",
         ),

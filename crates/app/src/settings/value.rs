@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml::Value;
 
-use super::keys::{Key, Kind};
+use super::keys::{self, Key, Kind};
 use super::{SettingSource, SettingsError};
 
 /// Checks a value against its setting. Single entries of lists become lists; paths are joined to `base`.
@@ -14,6 +14,7 @@ pub(super) fn check(key: &Key, value: Value, source: &SettingSource, base: &Path
         key: key.name.into(),
         expected: expected(key.kind),
         found,
+        nearest: None,
     };
     let path = |text: &str| Value::String(base.join(text).to_string_lossy().into_owned());
     match (key.kind, value) {
@@ -56,6 +57,13 @@ pub(super) fn check(key: &Key, value: Value, source: &SettingSource, base: &Path
         (Kind::Share, Value::Float(number)) if (0.0..1.0).contains(&number) => Ok(Value::Float(number)),
         (Kind::Switch, Value::Boolean(switch)) => Ok(Value::Boolean(switch)),
         (Kind::Choice(known), Value::String(text)) if known().contains(&text.as_str()) => Ok(Value::String(text)),
+        (Kind::Choice(known), Value::String(text)) => Err(SettingsError::WrongValue {
+            place: source.clone(),
+            key: key.name.into(),
+            expected: expected(key.kind),
+            nearest: keys::nearest_word(&text, &known()).map(str::to_owned),
+            found: describe(&Value::String(text)),
+        }),
         (Kind::Table, Value::Table(table)) => Ok(Value::Table(table)),
         (_, value) => Err(wrong(describe(&value))),
     }
