@@ -60,6 +60,11 @@ impl Environment {
         self.variables.get(variable).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// Returns every variable, for a tool of the user that is run as a child.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Returns the folder that relative paths on the command line start from.
     pub fn current_dir(&self) -> &Path {
         &self.current_dir

@@ -35,6 +35,7 @@ mod evaluate;
 mod init;
 mod interrupt;
 mod observer;
+pub mod packages;
 mod paths;
 mod prepare;
 pub mod project;

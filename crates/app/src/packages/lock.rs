@@ -1,0 +1,136 @@
+//! The lock file: the packages of a list of requirements, pinned by version and hash.
+
+use std::io::Write;
+use std::path::Path;
+use std::{fs, io};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::PackageError;
+use super::requirement::{Requirement, normal};
+
+/// The name of the lock file, beside the project file.
+pub const LOCK_FILE: &str = "greensand.lock";
+
+/// The number of the layout. See the README of this crate.
+const FORMAT: u32 = 1;
+
+const HEAD: &str = "# The packages of functions, pinned by greensand. Keep it with the project; do not edit it.\n";
+
+/// What a lock file holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockFile {
+    format: u32,
+    /// The version of Python for which the packages were chosen.
+    pub python: String,
+    /// What was asked for, sorted.
+    pub requirements: Vec<String>,
+    /// What it came to, sorted by name.
+    #[serde(default, rename = "package")]
+    pub packages: Vec<LockedPackage>,
+}
+
+/// One package of a lock file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedPackage {
+    /// Its name, as indexes compare names.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The name of its wheel.
+    pub file: String,
+    /// The SHA-256 of its wheel, in hex digits.
+    pub sha256: String,
+}
+
+impl LockFile {
+    /// A lock file of what was found.
+    pub(super) fn new(python: &str, requirements: &[Requirement], mut packages: Vec<LockedPackage>) -> Self {
+        packages.sort();
+        Self { format: FORMAT, python: python.to_owned(), requirements: sorted(requirements), packages }
+    }
+
+    /// Reads a lock file; nothing when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read, was written by a newer program, or does not hold what a lock file holds.
+    pub fn read(path: &Path) -> Result<Option<Self>, PackageError> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(PackageError::ReadLock { path: path.to_owned(), source: source.into() }),
+        };
+        let unreadable =
+            |source: toml::de::Error| PackageError::ReadLock { path: path.to_owned(), source: source.into() };
+        let Head { format } = toml::from_str(&text).map_err(unreadable)?;
+        if format != FORMAT {
+            return Err(PackageError::NewerLock { path: path.to_owned(), format, known: FORMAT });
+        }
+        let lock: Self = toml::from_str(&text).map_err(unreadable)?;
+        match lock.packages.iter().find_map(fault_of) {
+            Some(fault) => Err(PackageError::ReadLock { path: path.to_owned(), source: fault.into() }),
+            None => Ok(Some(lock)),
+        }
+    }
+
+    /// Writes the file whole.
+    pub(super) fn write(&self, path: &Path) -> Result<(), PackageError> {
+        let failed = |source: io::Error| PackageError::WriteLock { path: path.to_owned(), source };
+        let text = toml::to_string(self).map_err(|error| failed(io::Error::other(error)))?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        write!(file, "{HEAD}{text}").map_err(failed)?;
+        readable_by_all(file.as_file()).map_err(failed)?;
+        file.persist(path).map_err(|error| failed(error.error))?;
+        Ok(())
+    }
+
+    /// Says whether the file is that of exactly these requirements.
+    pub(super) fn is_of(&self, python: &str, requirements: &[Requirement]) -> bool {
+        self.python == python && self.requirements == sorted(requirements)
+    }
+
+    /// Says whether everything that is required was also asked for when the file was made.
+    pub(super) fn covers(&self, python: &str, requirements: &[Requirement]) -> bool {
+        let is_covered = |required: &Requirement| {
+            let text = required.to_string();
+            // A bare name is met by any version.
+            self.requirements.contains(&text)
+                || text == required.name() && self.packages.iter().any(|package| package.name == required.name())
+        };
+        self.python == python && requirements.iter().all(is_covered)
+    }
+}
+
+/// A temporary file is its owner's alone; a lock file is shared with the project.
+fn readable_by_all(file: &fs::File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+fn sorted(requirements: &[Requirement]) -> Vec<String> {
+    let mut texts: Vec<_> = requirements.iter().map(ToString::to_string).collect();
+    texts.sort();
+    texts.dedup();
+    texts
+}
+
+/// What is wrong with a package of a lock file: its parts become arguments and file names.
+fn fault_of(package: &LockedPackage) -> Option<String> {
+    let LockedPackage { name, version, file, sha256 } = package;
+    let pinned = format!("{name}=={version}").parse::<Requirement>();
+    if pinned.is_err() || normal(name) != *name {
+        return Some(format!("`{name}` {version} is no package"));
+    }
+    if sha256.len() != 64 || !sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        return Some(format!("the SHA-256 of package `{name}` is not 64 hex digits"));
+    }
+    let is_wheel = file.ends_with(".whl") && !file.contains(['/', '\\', '\0']);
+    (!is_wheel).then(|| format!("the file of package `{name}` is no wheel"))
+}
