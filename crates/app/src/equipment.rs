@@ -16,6 +16,7 @@ use greensand_optimizer::{
 use greensand_types::{FunctionRuntime, Language, Limits};
 
 use crate::Environment;
+use crate::packages::{PackageError, allowed_packages};
 use crate::project::Project;
 use crate::settings::{ModelSection, Settings};
 use crate::store::{RunFolder, StoreError};
@@ -90,6 +91,9 @@ pub enum EquipmentError {
     /// The scorer does not open.
     #[error("open the scorer, settings `scorer.name` and `scorer.options`")]
     Scorer(#[from] OpenScorerError),
+    /// The packages of functions cannot be had.
+    #[error("setting `functions.packages`")]
+    Packages(#[from] PackageError),
     /// There is no such strategy.
     #[error("setting `training.acceptance`")]
     Strategy(#[from] UnknownStrategyError),
@@ -116,6 +120,7 @@ impl EquipmentError {
                 Some(format!("set `{name}` under `[{section}]` in the project file"))
             }
             Self::Run { source, .. } => source.hint(),
+            Self::Packages(error) => error.hint(),
             Self::UnknownBackend { .. }
             | Self::Backend { .. }
             | Self::File { .. }
@@ -143,7 +148,7 @@ impl Equipment {
             optimizer: backend(&settings.optimizer, Role::Optimizer, environment)?,
             scorer: open_scorer(&settings.scorer.name, &settings.scorer.options)?,
             agent: agent(settings, limits.clone())?,
-            step: step(settings, &limits),
+            step: step(settings, &limits, allowed_packages(project)?),
             training: TrainingSettings {
                 max_epochs: settings.training.epochs,
                 patience: settings.training.patience,
@@ -203,7 +208,7 @@ fn agent(settings: &Settings, limits: BTreeMap<Language, Limits>) -> Result<Agen
     })
 }
 
-fn step(settings: &Settings, limits: &BTreeMap<Language, Limits>) -> StepSettings {
+fn step(settings: &Settings, limits: &BTreeMap<Language, Limits>, allowed_packages: Vec<String>) -> StepSettings {
     let language = settings.functions.language.clone();
     StepSettings {
         max_actions_per_step: settings.training.max_actions_per_step,
@@ -212,7 +217,7 @@ fn step(settings: &Settings, limits: &BTreeMap<Language, Limits>) -> StepSetting
         protocol: if settings.optimizer_uses_tools { ActionProtocol::Tools } else { ActionProtocol::Text },
         sampling: settings.optimizer.sampling,
         admission: AdmissionSettings {
-            allowed_packages: settings.functions.packages.clone(),
+            allowed_packages,
             // A learned function must not take the place of the tool that runs code.
             reserved_names: settings.agent.code_tool.iter().map(code_tool_name).collect(),
             memorised: match settings.functions.refuses_memorised {
@@ -286,7 +291,7 @@ mod tests {
             let text = format!("tasks.train = \"t\"\nagent.code_tool = \"{setting}\"");
             let project = ProjectSource { root: "p".into(), file: "p/greensand.toml".into(), text };
             let settings = resolve(&project, &Overrides::new(), &Environment::of([], "/here")).unwrap();
-            assert_eq!(step(&settings, &BTreeMap::new()).admission.reserved_names, reserved);
+            assert_eq!(step(&settings, &BTreeMap::new(), Vec::new()).admission.reserved_names, reserved);
         }
     }
 }

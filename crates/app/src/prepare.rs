@@ -6,7 +6,7 @@ use greensand_types::Language;
 use crate::settings::Settings;
 use crate::{Event, Observer};
 
-/// Makes or maps the images of the languages that a project uses, so that no task waits for them.
+/// Makes or maps the images of the languages and packages that a project uses, so that no task waits for them.
 ///
 /// It blocks: the first time on a machine for seconds, later for a moment.
 ///
@@ -17,6 +17,12 @@ pub fn prepare(sandbox: &Sandbox, settings: &Settings, observer: &dyn Observer) 
         [Some(&settings.functions.language), settings.agent.code_tool.as_ref()].into_iter().flatten().collect();
     for language in languages {
         sandbox.prepare_image(language, &|progress| observer.event(Event::PreparingImage { language, progress }))?;
+        observer.event(Event::ImageReady { language });
+    }
+    if !settings.functions.packages.is_empty() {
+        let language = &settings.functions.language;
+        let progress = |progress| observer.event(Event::PreparingImage { language, progress });
+        sandbox.prepare_packages(language, &[], &progress)?;
         observer.event(Event::ImageReady { language });
     }
     Ok(())

@@ -17,6 +17,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use greensand_app::batch::BatchError;
+use greensand_app::packages::{PackageError, RequirementError};
 use greensand_app::store::StoreError;
 use greensand_app::{
     EquipmentError, EvaluateError, ImageError, InitError, ProjectError, SandboxError, SetError, SettingsError,
@@ -271,6 +272,37 @@ impl From<ImageError> for Failure {
             ImageError::Contract { .. } | ImageError::Stage { .. } => Self::of(FailureKind::No, &error)
                 .hint("`greensand doctor` says what is wrong with this machine; if it finds nothing, report this"),
         }
+    }
+}
+
+impl From<RequirementError> for Failure {
+    fn from(error: RequirementError) -> Self {
+        PackageError::from(error).into()
+    }
+}
+
+impl From<PackageError> for Failure {
+    fn from(error: PackageError) -> Self {
+        let kind = match &error {
+            PackageError::Requirement(_)
+            | PackageError::NoPackages { .. }
+            | PackageError::NotLocked { .. }
+            | PackageError::Native { .. }
+            | PackageError::Unresolved { offline: false, .. } => FailureKind::Asked,
+            PackageError::ReadLock { .. }
+            | PackageError::NewerLock { .. }
+            | PackageError::WriteLock { .. }
+            | PackageError::NoLock { .. }
+            | PackageError::NoTool
+            | PackageError::Run { .. }
+            | PackageError::TooSlow { .. }
+            | PackageError::Unresolved { offline: true, .. }
+            | PackageError::NotFetched { .. }
+            | PackageError::WrongHash { .. }
+            | PackageError::BadWheel { .. }
+            | PackageError::Cache { .. } => FailureKind::No,
+        };
+        Self::of(kind, &error).hint_if(error.hint())
     }
 }
 

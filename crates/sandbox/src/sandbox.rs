@@ -133,6 +133,11 @@ impl Sandbox {
         }
     }
 
+    /// Says whether a set of the language has all these packages.
+    pub fn has_packages(&self, language: &Language, packages: &[String]) -> bool {
+        self.shared.core.images.position_with(language, packages).is_some()
+    }
+
     fn prepare_at(
         &self,
         position: usize,

@@ -41,6 +41,12 @@ pub enum PackageError {
         /// Where it would be.
         path: PathBuf,
     },
+    /// The allow-list of a project has a package that is not among its packages.
+    #[error("setting `functions.allowed_packages` has `{name}`, which is not among the packages of the project")]
+    NotLocked {
+        /// The package.
+        name: String,
+    },
     /// The language has no packages.
     #[error("functions in `{language}` have no packages: only those in `python` do")]
     NoPackages {
@@ -132,6 +138,7 @@ impl PackageError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Requirement(_) | Self::NoPackages { .. } => None,
+            Self::NotLocked { name } => Some(format!("add `{name}` to `functions.packages`")),
             Self::ReadLock { .. } => Some("restore the file, or remove it to resolve the packages anew".into()),
             Self::NewerLock { .. } => {
                 Some("use the program that wrote it, or remove it to resolve the packages anew".into())

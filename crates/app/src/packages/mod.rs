@@ -12,6 +12,7 @@
 mod error;
 mod lock;
 mod open;
+mod project;
 mod requirement;
 mod store;
 mod tool;
@@ -20,7 +21,9 @@ mod wheel;
 pub use error::PackageError;
 pub use lock::{LOCK_FILE, LockFile, LockedPackage};
 pub use open::{LockChange, LockedPackages, PackageRequest, Resolution, open_packages};
-pub use requirement::{Requirement, RequirementError};
+pub(crate) use project::allowed_packages;
+pub use project::open_project_packages;
+pub use requirement::{Requirement, RequirementError, normal};
 
 /// The language whose packages these are.
 const LANGUAGE: &str = "python";

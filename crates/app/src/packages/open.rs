@@ -128,6 +128,11 @@ impl LockedPackages {
         self.lock.packages.iter().map(|package| package.name.clone()).collect()
     }
 
+    /// Returns the language of the packages.
+    pub fn language(&self) -> Language {
+        language()
+    }
+
     /// Returns the packages as the sandbox takes them.
     pub fn set(&self) -> PackageSet {
         let packages = self.lock.packages.iter().map(|package| self.bundle(package)).collect();
@@ -146,6 +151,6 @@ impl LockedPackages {
 }
 
 /// The language of packages.
-pub(crate) fn language() -> Language {
+pub(super) fn language() -> Language {
     LANGUAGE.parse().expect("the name of a guest language is well formed")
 }

@@ -31,6 +31,24 @@ pub struct RequirementError {
 const LONGEST: usize = 200;
 
 impl Requirement {
+    /// Reads requirements with commas between them; versions may have commas too.
+    ///
+    /// # Errors
+    /// When one of them is none.
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, RequirementError> {
+        let mut texts: Vec<String> = Vec::new();
+        for part in text.split(',') {
+            match texts.last_mut() {
+                Some(last) if !part.trim_start().starts_with(|first: char| first.is_ascii_alphanumeric()) => {
+                    last.push(',');
+                    last.push_str(part);
+                }
+                _ => texts.push(part.to_owned()),
+            }
+        }
+        texts.iter().map(|text| text.parse()).collect()
+    }
+
     /// Returns the name, as indexes compare names.
     pub fn name(&self) -> &str {
         &self.name
@@ -38,7 +56,7 @@ impl Requirement {
 }
 
 /// Writes a name as package indexes compare it: lower case, with one `-` for each run of `-`, `_` and `.`.
-pub(super) fn normal(name: &str) -> String {
+pub fn normal(name: &str) -> String {
     let words = name.split(['-', '_', '.']).filter(|word| !word.is_empty());
     words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
 }
@@ -108,6 +126,14 @@ mod tests {
         check("sympy >= 1.13, < 2", Some("sympy>=1.13,<2"));
         check("a[b,c-d]~=1.0.post1", Some("a[b,c-d]~=1.0.post1"));
         check("a==1.*", Some("a==1.*"));
+    }
+
+    #[test]
+    fn a_list_has_commas_between_packages_and_within_versions() {
+        let names =
+            |text| Requirement::parse_list(text).map(|list| list.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(names("sympy>=1.13,<2, networkx").unwrap(), ["sympy>=1.13,<2", "networkx"]);
+        assert!(names("sympy,,networkx").is_err() && names("").is_err() && names("sympy,-r x").is_err());
     }
 
     #[test]

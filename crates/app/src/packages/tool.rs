@@ -310,8 +310,8 @@ fn wrong_hash<'a>(complaint: &str, packages: &[&'a LockedPackage]) -> Option<(&'
 
 /// The last error that the tool names, without the word itself.
 fn last_error(complaint: &str) -> String {
-    let errors = complaint.lines().filter_map(|line| line.trim().strip_prefix("ERROR: "));
-    let last = errors.last().or_else(|| complaint.lines().rfind(|line| !line.trim().is_empty()));
+    let mut errors = complaint.lines().filter_map(|line| line.trim().strip_prefix("ERROR: "));
+    let last = errors.next_back().or_else(|| complaint.lines().rfind(|line| !line.trim().is_empty()));
     last.unwrap_or("the tool failed without a word").chars().take(500).collect()
 }
 

@@ -59,6 +59,7 @@ pub(super) fn build(mut values: Layer, root: &Path) -> Result<Settings, Settings
         functions: FunctionsSection {
             language: layer.language("functions.language")?,
             packages: layer.texts("functions.packages"),
+            allowed_packages: layer.texts("functions.allowed_packages"),
             refuses_memorised: layer.text("functions.memorised").as_deref() == Some("refuse"),
             may_call_each_other: layer.switch("functions.may_call_each_other"),
             initial: layer.path("functions.initial"),

@@ -130,6 +130,7 @@ pub(super) static KEYS: &[Key] = &[
     key("limits.max_stderr_bytes", BYTES),
     key("functions.language", Kind::Text),
     key("functions.packages", Kind::TextList),
+    key("functions.allowed_packages", Kind::TextList),
     key("functions.memorised", Kind::Choice(|| vec!["warn", "refuse"])),
     key("functions.may_call_each_other", Kind::Switch),
     key("functions.initial", Kind::Path),

@@ -225,8 +225,10 @@ impl LimitsSection {
 pub struct FunctionsSection {
     /// The language of new functions.
     pub language: Language,
-    /// The packages that functions may import.
+    /// The packages that are made ready for functions, as requirements: names, perhaps with versions.
     pub packages: Vec<String>,
+    /// The names of those that functions may import; without any, all that are ready.
+    pub allowed_packages: Vec<String>,
     /// Whether a function that carries training answers is refused, not only warned of.
     pub refuses_memorised: bool,
     /// Whether functions may call the others of their set.

@@ -8,6 +8,7 @@ use greensand_app::batch::{AnswerOrder, BatchSettings, BatchSummary, run_batch};
 use greensand_types::{CallStatus, counted};
 
 use super::common;
+use super::packages::{self, PackageFlags};
 use super::prepared::Prepared;
 use crate::failure::{Ending, Failure};
 use crate::interrupt;
@@ -32,6 +33,9 @@ pub(crate) struct Arguments {
     /// Writes each answer as soon as it is there, in any order; its `id` says which one it is
     #[arg(long)]
     unordered: bool,
+
+    #[command(flatten)]
+    packages: PackageFlags,
 }
 
 const HELP: &str = r#"A request has `id`, `language`, `source`, `entry`, `args` (array or object), and optionally `packages`,
@@ -41,7 +45,8 @@ may read: {"NAME": {"text": ".."}, "OTHER": {"base64": ".."}}.
 
 An answer has `id`, `status` (ok, error, timeout, memory, output_limit, denied, invalid), `value` (only with ok),
 `error` {message, trace} (only without), `stdout`, `stderr`, `truncated` and `usage` {wall_ms, peak_memory_bytes,
-output_bytes}. A line that is no request answers `invalid`, and the rest goes on; blank lines are skipped.
+output_bytes}. A request may name `packages` that `--packages` or the lock file has; nothing is fetched for it. Those of `--packages` are there for
+requests that name none. A line that is no request answers `invalid`, and the rest goes on; blank lines are skipped.
 A line is at most 16 MiB. Answers are flushed as they are ready, so that a program may keep the command running,
 send a request, and read its answer.
 
@@ -57,7 +62,9 @@ Examples:
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
     let input = open(&arguments.file, terminal)?;
     let jobs = arguments.jobs.unwrap_or_else(common::cores);
-    let sandbox = common::open_sandbox(jobs, arguments.instances)?;
+    let environment = common::environment()?;
+    let packages = arguments.packages.open(None, &environment, terminal)?;
+    let sandbox = packages::open_sandbox(&environment, packages.as_ref(), jobs, arguments.instances)?;
     let settings = BatchSettings {
         // Two for each worker: the next call is there when one is done.
         jobs: jobs * 2,
@@ -66,8 +73,10 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
         ..BatchSettings::default()
     };
     let output = BufWriter::with_capacity(64 << 10, io::stdout().lock());
+    let asked: Vec<_> = arguments.packages.requirements()?.iter().map(|package| package.name().to_owned()).collect();
+    let default = packages.map(|packages| (packages.language(), asked));
     let interrupt = interrupt::on_signals(*terminal)?;
-    let runtime = Prepared::new(sandbox, terminal);
+    let runtime = Prepared::new(sandbox, terminal, default);
     let summary = common::block_on(run_batch(input, output, &runtime, &settings, &interrupt))??;
     tell(&summary, terminal);
     match &summary.first_fault {

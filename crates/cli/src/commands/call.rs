@@ -13,6 +13,7 @@ use greensand_types::{
 };
 
 use super::common;
+use super::packages::{self, PackageFlags};
 use crate::failure::{Ending, Failure};
 use crate::terminal::{BAD, BOLD, DIM, Terminal};
 use crate::text;
@@ -40,6 +41,9 @@ pub(crate) struct Arguments {
     /// The language of the file, if its ending does not say it
     #[arg(long, value_name = "L")]
     language: Option<String>,
+
+    #[command(flatten)]
+    packages: PackageFlags,
 
     /// Sets a limit, such as wall_ms=500 or memory_mb=64; may be given again
     #[arg(long, value_name = "KEY=VALUE")]
@@ -75,6 +79,7 @@ Examples:
   greensand call gcd.py --entry gcd --args '[462, 1071]'
   greensand call gcd.py --entry gcd --args '{"a": 462, "b": 1071}' --limit wall_ms=100 --json
   greensand call table.py --entry total --file data/sales.csv=./sales-2025.csv
+  greensand call roots.py --entry roots --packages sympy --args '["x**2 - 5*x + 6"]'
   greensand call examples/quickstart/runs/RUN totient_sum --args '{"first": 1, "last": 100}'
   greensand call examples/quickstart/runs/RUN:SET totient_sum --args @arguments.json"#;
 
@@ -101,10 +106,15 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     let call_arguments = read_arguments(&arguments.args)?;
     check_limits(&arguments.limit)?;
     let files = read_files(&arguments.file)?;
-    let sandbox = common::open_sandbox(1, arguments.instances)?;
-    let callee = match arguments.target.is_file() {
-        true => callee_of_file(arguments, &sandbox)?,
-        false => callee_of_run(arguments)?,
+    let environment = common::environment()?;
+    let learned = if arguments.target.is_file() { None } else { Some(callee_of_run(arguments)?) };
+    let needs_packages = learned.as_ref().is_some_and(|callee| !callee.source.packages.is_empty());
+    let run = needs_packages.then(|| run_folder(&arguments.target));
+    let packages = arguments.packages.open(run.as_deref(), &environment, terminal)?;
+    let sandbox = packages::open_sandbox(&environment, packages.as_ref(), 1, arguments.instances)?;
+    let callee = match learned {
+        Some(callee) => callee,
+        None => callee_of_file(arguments, &sandbox)?,
     };
     let language = &callee.source.language;
     let Some(mut limits) = sandbox.default_limits(language) else {
@@ -113,7 +123,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     for assignment in &arguments.limit {
         apply_limit(&mut limits, assignment)?;
     }
-    common::prepare_image(&sandbox, language, terminal)?;
+    common::prepare_for(&sandbox, &callee.source, terminal)?;
     let entry = callee.entry.clone();
     let invocation = Invocation {
         encoding: arguments.encoding.into(),
@@ -138,8 +148,18 @@ fn callee_of_file(arguments: &Arguments, sandbox: &Sandbox) -> Result<Callee, Fa
         true => read_source(path)?,
         false => read_module(path)?,
     };
-    let source = SourceText { language, text, packages: Vec::new() };
+    let packages = arguments.packages.requirements()?.iter().map(|package| package.name().to_owned()).collect();
+    let source = SourceText { language, text, packages };
     Ok(Callee { source, entry: entry.clone() })
+}
+
+/// The folder of a target such as `RUN:SET`.
+fn run_folder(target: &Path) -> PathBuf {
+    let text = target.to_string_lossy();
+    match text.rsplit_once(':') {
+        Some((folder, _)) if !target.exists() => folder.into(),
+        Some(_) | None => target.to_owned(),
+    }
 }
 
 fn callee_of_run(arguments: &Arguments) -> Result<Callee, Failure> {

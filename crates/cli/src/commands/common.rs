@@ -8,7 +8,7 @@ use std::path::Path;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use greensand_app::{Environment, HelperProgram, InstanceMode, Overrides, Sandbox, SandboxSettings};
-use greensand_types::{HostFault, Language};
+use greensand_types::{HostFault, Language, SourceText};
 
 use crate::failure::{Failure, FailureKind};
 use crate::progress::ImageBar;
@@ -99,14 +99,6 @@ pub(super) fn environment() -> Result<Environment, Failure> {
     })
 }
 
-/// Opens the sandbox with so many workers, and with instances as a flag asks for them.
-pub(super) fn open_sandbox(workers: usize, instances: Option<InstanceMode>) -> Result<Sandbox, Failure> {
-    open_sandbox_as(&environment()?, |settings| {
-        let instances = instances.unwrap_or(settings.instances);
-        SandboxSettings { workers, instances, ..settings }
-    })
-}
-
 /// Opens the sandbox of commands with other settings.
 pub(super) fn open_sandbox_as(
     environment: &Environment,
@@ -141,6 +133,17 @@ pub(super) fn prepare_image(sandbox: &Sandbox, language: &Language, terminal: &T
     }
     let bar = ImageBar::new(language, terminal);
     sandbox.prepare_image(language, &|progress| bar.show(progress))?;
+    Ok(())
+}
+
+/// Makes or maps the image of what a source is in and asks for, if there is one.
+pub(super) fn prepare_for(sandbox: &Sandbox, source: &SourceText, terminal: &Terminal) -> Result<(), Failure> {
+    let SourceText { language, packages, .. } = source;
+    if packages.is_empty() {
+        return prepare_image(sandbox, language, terminal);
+    }
+    let bar = ImageBar::new(language, terminal);
+    sandbox.prepare_packages(language, packages, &|progress| bar.show(progress))?;
     Ok(())
 }
 

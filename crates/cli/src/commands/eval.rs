@@ -3,11 +3,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use greensand_app::{
-    Equipment, EvalReport, Event, Observer, SetSource, Split, evaluate, open_project, open_project_sandbox, prepare,
-};
+use greensand_app::{Equipment, EvalReport, Event, Observer, SetSource, Split, evaluate, open_project, prepare};
 
 use super::common::{self, ModelFlags};
+use super::packages;
 use crate::failure::{Ending, Failure};
 use crate::interrupt;
 use crate::progress::Progress;
@@ -61,7 +60,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     let environment = common::environment()?;
     let overrides = arguments.flags.overrides(&arguments.setting)?;
     let project = open_project(&arguments.project, &overrides, &environment)?;
-    let sandbox = open_project_sandbox(&environment, &project.settings)?;
+    let sandbox = packages::open_project_sandbox(&project, &environment, terminal)?;
     let equipment = Equipment::open(&project, Arc::new(sandbox.clone()), &environment)?;
     let progress = Progress::new(terminal);
     let measured = prepare(&sandbox, &project.settings, &progress).map_err(Failure::from).and_then(|()| {

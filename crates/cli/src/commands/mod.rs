@@ -8,6 +8,7 @@ mod diff;
 mod doctor;
 mod eval;
 mod init;
+mod packages;
 mod prepared;
 mod show;
 mod train;

@@ -1,3 +1,4 @@
+use greensand_app::packages::normal;
 use greensand_app::{ImageKeeping, Sandbox};
 use greensand_types::{
     BoxFuture, CallOutcome, DescribeOutcome, FunctionRuntime, HostFault, Invocation, Language, Limits, SourceText,
@@ -12,27 +13,60 @@ use crate::terminal::{Terminal, WARN};
 pub(super) struct Prepared {
     sandbox: Sandbox,
     terminal: Terminal,
-    images: Vec<(Language, OnceCell<()>)>,
+    /// One for each language, then one for each language with packages.
+    images: Vec<Slot>,
+    /// The packages of calls that ask for none, and their language.
+    packages: Option<(Language, Vec<String>)>,
+}
+
+struct Slot {
+    language: Language,
+    has_packages: bool,
+    image: OnceCell<()>,
 }
 
 impl Prepared {
-    pub(super) fn new(sandbox: Sandbox, terminal: &Terminal) -> Self {
+    pub(super) fn new(sandbox: Sandbox, terminal: &Terminal, packages: Option<(Language, Vec<String>)>) -> Self {
         let guests = sandbox.languages().filter(|guest| guest.image().is_some());
-        let languages = guests.filter_map(|guest| guest.name.parse().ok());
-        let images = languages.map(|language| (language, OnceCell::new())).collect();
-        Self { sandbox, terminal: *terminal, images }
+        let languages: Vec<Language> = guests.filter_map(|guest| guest.name.parse().ok()).collect();
+        let slots = |has_packages| {
+            languages.iter().map(move |language| Slot {
+                language: language.clone(),
+                has_packages,
+                image: OnceCell::new(),
+            })
+        };
+        let images = slots(false).chain(slots(true)).collect();
+        Self { sandbox, terminal: *terminal, images, packages }
+    }
+
+    /// Gives a source the packages that are there for all, or its own by the names that they are known by.
+    fn complete(&self, source: &mut SourceText) {
+        match &self.packages {
+            Some((language, packages)) if source.packages.is_empty() && *language == source.language => {
+                source.packages.clone_from(packages);
+            }
+            Some(_) | None => source.packages.iter_mut().for_each(|package| *package = normal(package)),
+        }
     }
 
     /// Makes or maps the image of a language, once, on a thread that may block.
-    async fn prepare(&self, language: &Language) -> Result<(), HostFault> {
-        let Some((language, image)) = self.images.iter().find(|(known, _)| known == language) else {
+    async fn prepare(&self, source: &SourceText) -> Result<(), HostFault> {
+        let has_packages = !source.packages.is_empty();
+        let slot =
+            self.images.iter().find(|slot| slot.language == source.language && slot.has_packages == has_packages);
+        let is_there = !has_packages || self.sandbox.has_packages(&source.language, &source.packages);
+        let Some(Slot { language, image, .. }) = slot.filter(|_| is_there) else {
             // The sandbox says what is wrong with it.
             return Ok(());
         };
         let made = image.get_or_try_init(|| async {
             let (sandbox, bar) = (self.sandbox.clone(), ImageBar::new(language, &self.terminal));
-            let language = language.clone();
-            let work = spawn_blocking(move || sandbox.prepare_image(&language, &|progress| bar.show(progress)));
+            let (language, packages) = (language.clone(), source.packages.clone());
+            let work = spawn_blocking(move || match packages.is_empty() {
+                true => sandbox.prepare_image(&language, &|progress| bar.show(progress)),
+                false => sandbox.prepare_packages(&language, &packages, &|progress| bar.show(progress)),
+            });
             match work.await {
                 Ok(Ok(report)) => {
                     if let ImageKeeping::InMemory { reason } = report.keeping {
@@ -54,7 +88,9 @@ impl Prepared {
 impl FunctionRuntime for Prepared {
     fn invoke(&self, invocation: Invocation) -> BoxFuture<'_, Result<CallOutcome, HostFault>> {
         Box::pin(async move {
-            self.prepare(&invocation.source.language).await?;
+            let mut invocation = invocation;
+            self.complete(&mut invocation.source);
+            self.prepare(&invocation.source).await?;
             self.sandbox.invoke(invocation).await
         })
     }

@@ -2,11 +2,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use greensand_app::{
-    Equipment, Project, RunEnding, Sandbox, TrainReport, open_project, open_project_sandbox, prepare, train,
-};
+use greensand_app::{Equipment, Project, RunEnding, Sandbox, TrainReport, open_project, prepare, train};
 
 use super::common::{self, ModelFlags};
+use super::packages;
 use crate::failure::{Ending, Failure};
 use crate::interrupt;
 use crate::progress::Progress;
@@ -69,7 +68,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     }
     let mut project = open_project(&arguments.project, &overrides, &environment)?;
     project.command = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
-    let sandbox = open_project_sandbox(&environment, &project.settings)?;
+    let sandbox = packages::open_project_sandbox(&project, &environment, terminal)?;
     let equipment = Equipment::open(&project, Arc::new(sandbox.clone()), &environment)?;
     let progress = Progress::new(terminal);
     let report = work(&project, &sandbox, &equipment, &progress, terminal);
