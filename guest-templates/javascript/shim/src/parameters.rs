@@ -74,10 +74,19 @@ fn properties(pattern: &str) -> Vec<Parameter> {
 
 fn property(piece: &str) -> Option<Parameter> {
     let (piece, is_rest) = without_rest(piece)?;
-    let (target, default) = cut_at_default(piece);
-    let (name, _) = cut_at(target, |scanner| scanner.peek() == Some(b':'));
-    let name = name.trim().trim_matches(['"', '\'']).to_owned();
-    Some(Parameter { name, is_required: default.is_none() && !is_rest, is_rest, properties: None })
+    let (name, _) = cut_at(piece, |scanner| matches!(scanner.peek(), Some(b':' | b'=')));
+    let name = match name.trim().strip_prefix(['"', '\'']) {
+        Some(quoted) => quoted.split(['"', '\'']).next().unwrap_or_default(),
+        None => name_alone(name),
+    };
+    let (_, default) = cut_at_default(piece);
+    Some(Parameter { name: name.to_owned(), is_required: default.is_none() && !is_rest, is_rest, properties: None })
+}
+
+/// A name without what follows it.
+fn name_alone(text: &str) -> &str {
+    let text = text.trim();
+    &text[..text.find(['/', ' ', '\n', '\t', '\r']).unwrap_or(text.len())]
 }
 
 /// The piece without comments around it and without `...`; `None` when nothing is left.
@@ -95,13 +104,11 @@ fn without_rest(piece: &str) -> Option<(&str, bool)> {
 /// What stands before a default, without a comment at its end, and the default.
 fn cut_at_default(piece: &str) -> (&str, Option<&str>) {
     let (target, default) = cut_at(piece, |scanner| scanner.peek() == Some(b'='));
-    // A plain name ends where its characters do; a pattern with its bracket.
     let target = target.trim();
-    let end = match target.as_bytes().first() {
-        Some(b'{' | b'[') => target.rfind(['}', ']']).map_or(target.len(), |at| at + 1),
-        _ => target.find(['/', ' ', '\n', '\t', '\r']).unwrap_or(target.len()),
-    };
-    (&target[..end], default)
+    match target.as_bytes().first() {
+        Some(b'{' | b'[') => (&target[..target.rfind(['}', ']']).map_or(target.len(), |at| at + 1)], default),
+        _ => (name_alone(target), default),
+    }
 }
 
 /// Cuts a text at the first place outside brackets where `is_there` holds.
