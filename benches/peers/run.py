@@ -43,7 +43,9 @@ def main():
 
 def ours(binary):
     """Measures Greensand by its own command, which makes images first if need be."""
-    done = subprocess.run([binary, "bench", "--json", "--quiet"], stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run([binary, "bench", "--json", "--quiet"], stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit("`greensand bench` failed, for the reason above")
     found = json.loads(done.stdout)
     numbers = {row["key"]: row for row in found["measurements"]}
     rows = []
