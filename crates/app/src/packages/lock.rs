@@ -134,3 +134,64 @@ fn fault_of(package: &LockedPackage) -> Option<String> {
     let is_wheel = file.ends_with(".whl") && !file.contains(['/', '\\', '\0']);
     (!is_wheel).then(|| format!("the file of package `{name}` is no wheel"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn requirements(texts: &[&str]) -> Vec<Requirement> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    fn lock(texts: &[&str]) -> LockFile {
+        let package = |name: &str| LockedPackage {
+            name: name.into(),
+            version: "1.0".into(),
+            file: format!("{name}-1.0-py3-none-any.whl"),
+            sha256: "0".repeat(64),
+        };
+        LockFile::new("3.14", &requirements(texts), vec![package("two"), package("one")])
+    }
+
+    #[test]
+    fn a_lock_file_reads_back_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(LOCK_FILE);
+        assert!(LockFile::read(&path).unwrap().is_none());
+        lock(&["one>=1"]).write(&path).unwrap();
+        assert_eq!(LockFile::read(&path).unwrap().unwrap(), lock(&["one>=1"]));
+    }
+
+    #[test]
+    fn a_lock_file_is_that_of_its_list_in_any_order_and_of_its_python() {
+        let lock = lock(&["one>=1", "two"]);
+        assert!(lock.is_of("3.14", &requirements(&["two", "one >= 1"])));
+        assert!(!lock.is_of("3.15", &requirements(&["two", "one>=1"])));
+        assert!(!lock.is_of("3.14", &requirements(&["one>=1"])));
+    }
+
+    #[test]
+    fn a_lock_file_covers_what_it_was_made_for_and_any_version_of_what_it_has() {
+        let lock = lock(&["one>=1"]);
+        assert!(lock.covers("3.14", &requirements(&["one>=1"])) && lock.covers("3.14", &requirements(&["one", "two"])));
+        assert!(!lock.covers("3.14", &requirements(&["one>=2"])) && !lock.covers("3.14", &requirements(&["three"])));
+    }
+
+    #[test]
+    fn what_is_no_lock_file_is_an_error_that_says_why() {
+        let whole = toml::to_string(&lock(&["one"])).unwrap();
+        for (text, words) in [
+            (whole.replace("format = 1", "format = 2"), "has format 2"),
+            (whole.replace("python", "pithon"), "read the lock file"),
+            (whole.replace("name = \"one\"", "name = \"../one\""), "read the lock file"),
+            (whole.replace(&"0".repeat(64), "0"), "read the lock file"),
+            (whole.replace("one-1.0-py3", "../one-1.0-py3"), "read the lock file"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(LOCK_FILE);
+            fs::write(&path, text).unwrap();
+            let error = LockFile::read(&path).unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+}
