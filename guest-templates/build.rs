@@ -75,6 +75,7 @@ struct Runtime {
     folder: String,
     files: Vec<String>,
     program: String,
+    environment: Vec<(String, String)>,
     offline: Vec<String>,
     online: Vec<String>,
     output: String,
@@ -175,8 +176,11 @@ fn constant_runtime(folder: &Path, runtime: &Runtime) -> Result<String, Box<dyn 
         let path = path.to_str().ok_or("the path of the repository is not UTF-8")?;
         write!(text, "({file:?}, include_str!({path:?})), ")?;
     }
-    let Runtime { program, offline, online, output, .. } = runtime;
-    write!(text, "], program: {program:?}, offline: &{offline:?}, online: &{online:?}, output: {output:?} }}")?;
+    let Runtime { program, environment, offline, online, output, .. } = runtime;
+    write!(
+        text,
+        "], program: {program:?}, environment: &{environment:?}, offline: &{offline:?}, online: &{online:?}, output: {output:?} }}"
+    )?;
     Ok(text)
 }
 

@@ -18,7 +18,7 @@ macro_rules! template {
 
 /// Every guest language, in the order in which they are shown.
 pub static TEMPLATES: &[&GuestTemplate] =
-    &[template!("python"), template!("javascript"), template!("typescript"), template!("wasm")];
+    &[template!("python"), template!("javascript"), template!("typescript"), template!("rust"), template!("wasm")];
 
 /// A guest language, and what is said of it.
 #[derive(Debug)]

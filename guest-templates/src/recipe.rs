@@ -56,6 +56,8 @@ pub struct Runtime {
     pub files: &'static [(&'static str, &'static str)],
     /// The program that builds it.
     pub program: &'static str,
+    /// Environment variables of that program, beside the user's own: names and values. `{program}` is the compiler.
+    pub environment: &'static [(&'static str, &'static str)],
     /// The arguments that need no network; these are tried first.
     pub offline: &'static [&'static str],
     /// The arguments that may fetch what it is built from.

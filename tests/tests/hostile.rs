@@ -20,7 +20,8 @@ use std::{env, fs};
 use futures::StreamExt;
 use futures::executor::block_on;
 use futures::future::join_all;
-use greensand_sandbox::{InstanceMode, Sandbox, SandboxSettings};
+use greensand_sandbox::{GuestTemplate, InstanceMode, Sandbox, SandboxSettings};
+use greensand_tests::compilers::{compiling, missing};
 use greensand_tests::languages::{LANGUAGES, LanguageSources, languages_of};
 use greensand_types::{CallOutcome, CallStatus, Entry, FunctionRuntime, Invocation, JsonText, Limits, SourceText};
 use serde::Deserialize;
@@ -34,7 +35,7 @@ const CANARY: (&str, &str) = ("HOSTILE_CANARY", "hostile-canary-9d41c7");
 const GRACE: Duration = Duration::from_millis(250);
 
 /// How long a build may take before it is ended.
-const BUILD_WALL: Duration = Duration::from_secs(30);
+const BUILD_WALL: Duration = Duration::from_secs(8);
 
 #[derive(Deserialize)]
 struct Case {
@@ -282,7 +283,7 @@ fn invocation_of(sandbox: &Sandbox, language: &LanguageSources, text: &str) -> I
 fn limits(case: &Case) -> Limits {
     // The interpreter of Python needs more than the others; the corpus says so.
     let memory_bytes = if case.language == "python" { 128 << 20 } else { Limits::DEFAULT.memory_bytes };
-    let mut limits = Limits { memory_bytes, ..Limits::DEFAULT };
+    let mut limits = Limits { memory_bytes, build_wall: BUILD_WALL, ..Limits::DEFAULT };
     for (name, value) in &case.limits {
         let value = value.as_u64().unwrap_or_default();
         match name.as_str() {
@@ -306,7 +307,8 @@ fn open(workers: usize) -> Sandbox {
 
 fn open_with(workers: usize, instances: InstanceMode) -> Sandbox {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("images");
-    Sandbox::open(SandboxSettings { workers, instances, ..SandboxSettings::new(cache) }).unwrap()
+    let settings = SandboxSettings { workers, instances, ..SandboxSettings::new(cache) };
+    Sandbox::open(compiling(env!("CARGO_BIN_EXE_helper"), settings)).unwrap()
 }
 
 fn corpus() -> Option<PathBuf> {
@@ -330,8 +332,8 @@ fn read_cases(folder: &Path) -> Vec<Case> {
 
 /// Returns the languages whose functions can run here. The first call of each makes its image, or builds.
 fn runnable(sandbox: &Sandbox) -> Vec<&'static LanguageSources> {
-    let languages =
-        languages_of(sandbox.languages().filter(|language| language.image().is_some()).map(|language| language.name));
+    let can_run = |language: &&GuestTemplate| language.image().is_some() && missing(sandbox, language).is_none();
+    let languages = languages_of(sandbox.languages().filter(can_run).map(|language| language.name));
     for language in &languages {
         let outcome = block_on(sandbox.invoke(invocation_of(sandbox, language, language.one))).unwrap();
         assert_eq!(outcome.status(), CallStatus::Ok, "`{}`: {outcome:?}", language.name);

@@ -269,6 +269,7 @@ impl From<ImageError> for Failure {
             ImageError::UnknownLanguage { .. } | ImageError::UnknownPackages { .. } | ImageError::NoImage { .. } => {
                 Self::of(FailureKind::Asked, &error)
             }
+            ImageError::Toolchain(_) => Self::of(FailureKind::No, &error),
             ImageError::Contract { .. } | ImageError::Stage { .. } => Self::of(FailureKind::No, &error)
                 .hint("`greensand doctor` says what is wrong with this machine; if it finds nothing, report this"),
         }

@@ -1,13 +1,13 @@
 //! Every setting of wasmtime, with its reason.
 //!
 //! Two engines exist: the one that runs calls, and a short-lived one that starts a guest once while its image is
-//! made. They agree in everything that a guest can observe. What wasmtime leaves out by cargo feature (threads,
+//! made. They agree in everything that a guest can observe. What wasmtime leaves out by feature of the crate (threads,
 //! garbage collection, component model, async, profiling, other compilers) is left out in the root manifest.
 //!
 //! | setting | value | why |
 //! |---|---|---|
 //! | compiler | Cranelift, for speed | the only tier-1 compiler; its neighbours had the escapes |
-//! | proposals | what today's C and Rust compilers emit | each further one is attack surface that no guest needs |
+//! | proposals | what the usual compilers emit today | each further one is attack surface that no guest needs |
 //! | NaN | canonical | the same call gives the same bits on every machine |
 //! | epoch interruption | on | ends loops and long built-ins; half the cost of counting instructions |
 //! | signals-based traps, guard pages, reservations | defaults | switching them off also drops Spectre mitigations |

@@ -37,6 +37,7 @@
 //! What it does not do: it keeps no state between calls, knows no language by name, and offers no files, network,
 //! processes or environment to any guest.
 
+mod build;
 mod call;
 mod describe;
 mod engine;
@@ -55,6 +56,7 @@ mod ticker;
 mod wasi;
 mod worker;
 
+pub use build::ToolchainStatus;
 pub use engine::scans_changed_pages;
 pub use greensand_guest_templates::GuestTemplate;
 pub use helper::HelperProgram;

@@ -2,11 +2,13 @@ use std::error::Error;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
+use greensand_guest_templates::GuestKind;
 use greensand_types::{
     BoxFuture, CallOutcome, DescribeOutcome, Encoding, Entry, FunctionRuntime, GrantedFunction, Grants, HostFault,
     Invocation, JsonKind, Language, Limits, SourceText, Tenant,
 };
 
+use crate::build::{BuildKey, BuildLimits, Builds, Plan};
 use crate::call::{Executor, GuestCall, Nesting, Verb};
 use crate::describe::description;
 use crate::engine::{self, THREAD_STACK, thread_stack};
@@ -17,7 +19,7 @@ use crate::ticker::Ticker;
 use crate::worker::{Cancellation, QueueBounds, WorkError, WorkerPool, panic_message};
 use crate::{
     GuestTemplate, ImageError, ImageProgress, ImageReport, ImageStage, ImageStatus, InstanceUse, NestingLimits,
-    PreparedUse, SandboxSettings, UnsafeCacheError,
+    PreparedUse, SandboxSettings, ToolchainStatus, UnsafeCacheError,
 };
 
 /// How many modules are opened at once.
@@ -25,6 +27,9 @@ const OPENERS: usize = 2;
 
 /// The stack of a thread that opens modules, in bytes: nothing of theirs runs on it.
 const OPENER_STACK: usize = 8 << 20;
+
+/// What the front of a compiled language may use to read a source, in bytes.
+const FRONT_MEMORY: u64 = 256 << 20;
 
 /// Runs function calls, each in a fresh WebAssembly instance.
 ///
@@ -46,7 +51,8 @@ struct Shared {
 struct Core {
     images: Images,
     executor: Executor,
-    modules: Modules,
+    modules: Arc<Modules>,
+    builds: Builds,
     nesting: NestingLimits,
 }
 
@@ -76,12 +82,15 @@ impl Sandbox {
             .map_err(|error| OpenSandboxError::Engine(error.into()))?;
         let ticker = Ticker::start(&engine).map_err(OpenSandboxError::Threads)?;
         let executor = Executor::new(ticker, settings.prepared_bytes, settings.instances);
-        let jail = Jail::new(settings.helper, settings.unjailed_builds);
-        let compiler = Compiler::new(jail, settings.cache_dir);
+        let jail = Arc::new(Jail::new(settings.helper, settings.unjailed_builds));
+        let compiler = Compiler::new(jail.clone(), settings.cache_dir.clone());
         let modules = Modules::new(engine.clone(), store.clone(), compiler)
             .map_err(|error| OpenSandboxError::Engine(error.into()))?;
+        let modules = Arc::new(modules);
+        let builds = Builds::new(jail, store.clone(), settings.cache_dir, settings.tool_folders, modules.clone())
+            .map_err(OpenSandboxError::Threads)?;
         let images = Images::new(engine, store, &settings.languages, settings.package_sets);
-        let core = Arc::new(Core { images, executor, modules, nesting: settings.nesting });
+        let core = Arc::new(Core { images, executor, modules, builds, nesting: settings.nesting });
         let bounds = QueueBounds {
             total: settings.queue_len,
             per_tenant: settings.tenant_queue_len,
@@ -155,10 +164,11 @@ impl Sandbox {
             let (progressed, progresses) = mpsc::channel();
             let maker = thread::Builder::new().name("gs-image".into()).stack_size(THREAD_STACK);
             let maker = maker.spawn_scoped(scope, move || {
-                core.images.prepare(position, language, &|step| {
+                let report = core.images.prepare(position, language, &|step| {
                     // The receiver lives until this thread has ended.
                     let _ = progressed.send(step);
-                })
+                })?;
+                core.prepare_toolchain(position).map(|()| report)
             });
             let maker = maker.map_err(|error| failed(error.into()))?;
             progresses.iter().for_each(progress);
@@ -177,6 +187,13 @@ impl Sandbox {
         self.shared.core.executor.instance_use()
     }
 
+    /// Says whether sources of a language can be compiled on this machine. It may start the compiler to ask its version.
+    pub fn toolchain_status(&self, language: &Language) -> ToolchainStatus {
+        let core = &self.shared.core;
+        let position = core.images.position(language);
+        position.map_or(ToolchainStatus::NotNeeded, |position| core.builds.status(core.images.template(position)))
+    }
+
     /// Says what is kept of functions that were compiled, and how often that was of use.
     ///
     /// The first call of a function, or the first look at it by [`FunctionRuntime::describe`], compiles it.
@@ -187,8 +204,10 @@ impl Sandbox {
     /// Runs a guest call on a worker.
     async fn run(&self, tenant: &Tenant, position: usize, call: GuestCall) -> Result<CallOutcome, HostFault> {
         let core = self.shared.core.clone();
-        if core.images.template(position).image().is_none() {
-            return self.run_module(tenant, call).await;
+        match &core.images.template(position).kind {
+            GuestKind::Interpreter { .. } => {}
+            GuestKind::Compiled { .. } => return self.run_compiled(tenant, position, call).await,
+            GuestKind::Module => return self.run_module(tenant, call).await,
         }
         let work = move |cancellation: &Cancellation| core.run(position, &call, cancellation);
         answer(self.shared.workers.run(tenant, work).await)?
@@ -219,14 +238,72 @@ impl Sandbox {
         answer(self.shared.openers.run(tenant, open).await)
     }
 
+    /// Runs a call of a function of a compiled language, building it first unless that was done before.
+    async fn run_compiled(&self, tenant: &Tenant, position: usize, call: GuestCall) -> Result<CallOutcome, HostFault> {
+        if call.verb == Verb::Run {
+            return Ok(CallOutcome::invalid("the language is compiled and has no scripts: name a function to call"));
+        }
+        let (core, call) = (self.shared.core.clone(), Arc::new(call));
+        let module = match self.build(tenant, position, &call).await? {
+            Ok(module) => module,
+            Err(outcome) => return Ok(outcome),
+        };
+        let work = move |cancellation: &Cancellation| match (call.verb, module) {
+            (Verb::Invoke, Some(module)) => core.executor.run_module(&module, &call, cancellation),
+            // The front knows what a source says of itself.
+            _ => core.executor.run_source(&*core.image(position)?, &for_front(&call), cancellation),
+        };
+        answer(self.shared.workers.run(tenant, work).await)?
+    }
+
+    /// Opens what the function of a call is built to; nothing when the call only asks whether its source compiles.
+    ///
+    /// A source that cannot be built is told by the outcome.
+    async fn build(
+        &self,
+        tenant: &Tenant,
+        position: usize,
+        call: &Arc<GuestCall>,
+    ) -> Result<Result<Option<Arc<OpenModule>>, CallOutcome>, HostFault> {
+        let core = self.shared.core.clone();
+        let template = core.images.template(position);
+        let key = BuildKey::new(template, &call.source, &call.entry);
+        if let Some(module) = core.builds.opened(&key) {
+            return Ok(Ok(Some(module)));
+        }
+        let (planner, planned) = (core.clone(), call.clone());
+        let work = move |cancellation: &Cancellation| planner.plan(position, &planned, cancellation);
+        let plan = match answer(self.shared.workers.run(tenant, work).await)?? {
+            Ok(plan) => plan,
+            Err(outcome) => return Ok(Err(outcome)),
+        };
+        let (limits, is_named) = (BuildLimits::of(&call.limits), !call.entry.is_empty());
+        let open = move |cancellation: &Cancellation| {
+            let is_cancelled = || cancellation.is_requested();
+            match is_named {
+                true => core.builds.open(template, key, plan, limits, &is_cancelled).map(Some),
+                false => core.builds.check(template, key, &plan, limits, &is_cancelled).map(|()| None),
+            }
+        };
+        match answer(self.shared.openers.run(tenant, open).await)? {
+            Ok(module) => Ok(Ok(module)),
+            Err(refusal) => refusal.into_outcome().map(Err),
+        }
+    }
+
     /// Opens the modules that a call is granted, so that it finds them open; those that cannot be are refused when called.
     async fn open_granted(&self, tenant: &Tenant, grants: &Grants) -> Result<(), HostFault> {
         for (_, function) in grants.functions.iter() {
             let GrantedFunction::Learned(grant) = function else { continue };
             let core = &self.shared.core;
-            let position = core.language_of(&grant.source).ok();
-            if position.is_some_and(|position| core.images.template(position).image().is_none()) {
-                let _ = self.open_module(tenant, &grant.source.text).await?;
+            let Ok(position) = core.language_of(&grant.source) else { continue };
+            match &core.images.template(position).kind {
+                GuestKind::Interpreter { .. } => {}
+                GuestKind::Compiled { .. } => {
+                    let call = looking_at(Verb::Prepare, &grant.source, grant.entry.clone(), Limits::DEFAULT);
+                    let _ = self.build(tenant, position, &Arc::new(call)).await?;
+                }
+                GuestKind::Module => drop(self.open_module(tenant, &grant.source.text).await?),
             }
         }
         Ok(())
@@ -263,11 +340,22 @@ impl Sandbox {
             Ok(position) => position,
             Err(reason) => return Ok(CallOutcome::invalid(reason)),
         };
-        let (source, encoding, arguments, seed) = (source.text, Encoding::Strict, None, 0);
-        let (grants, nesting) = Default::default();
-        let call = GuestCall { verb, source, entry, arguments, limits, grants, encoding, seed, nesting };
-        self.run(&Tenant::default(), position, call).await
+        self.run(&Tenant::default(), position, looking_at(verb, &source, entry, limits)).await
     }
+}
+
+/// A call as the front of its language gets it: reading the source is a part of the build, so its limits count.
+fn for_front(call: &GuestCall) -> GuestCall {
+    let limits = Limits { wall: call.limits.build_wall, memory_bytes: FRONT_MEMORY, ..Limits::DEFAULT };
+    let (source, entry, nesting) = (call.source.clone(), call.entry.clone(), Nesting::default());
+    GuestCall { source, entry, arguments: None, limits, grants: Grants::default(), nesting, ..*call }
+}
+
+/// A call that looks at a source.
+fn looking_at(verb: Verb, source: &SourceText, entry: String, limits: Limits) -> GuestCall {
+    let (source, encoding, arguments, seed) = (source.text.clone(), Encoding::Strict, None, 0);
+    let (grants, nesting) = Default::default();
+    GuestCall { verb, source, entry, arguments, limits, grants, encoding, seed, nesting }
 }
 
 impl Core {
@@ -284,6 +372,33 @@ impl Core {
         self.executor.run(&image, call, cancellation)
     }
 
+    /// Has everything ready that builds of a language need, if there are any.
+    fn prepare_toolchain(&self, position: usize) -> Result<(), ImageError> {
+        let template = self.images.template(position);
+        match &template.kind {
+            GuestKind::Interpreter { .. } | GuestKind::Module => Ok(()),
+            GuestKind::Compiled { .. } => {
+                self.builds.prepare(template).map_err(|refusal| ImageError::Toolchain(refusal.to_string()))
+            }
+        }
+    }
+
+    /// Has the front of a compiled language say what is to be compiled for a call, or why nothing is.
+    fn plan(
+        &self,
+        position: usize,
+        call: &GuestCall,
+        cancellation: &Cancellation,
+    ) -> Result<Result<Plan, CallOutcome>, HostFault> {
+        let image = self.image(position)?;
+        let form = match self.executor.compiled_form(&image, &for_front(call), cancellation)? {
+            Ok(form) => form,
+            Err(outcome) => return Ok(Err(outcome)),
+        };
+        let refused = |reason: String| CallOutcome::invalid(format!("the source cannot be compiled: {reason}"));
+        Ok(Plan::read(&form).map_err(refused))
+    }
+
     /// Runs a call that another one makes, on its thread.
     fn run_nested(
         &self,
@@ -295,11 +410,14 @@ impl Core {
             Ok(position) => position,
             Err(reason) => return Ok(CallOutcome::invalid(reason)),
         };
-        if self.images.template(position).image().is_some() {
-            return self.executor.run(&*self.image(position)?, call, cancellation);
-        }
         // What could be opened was opened before the outermost call was let in: nothing is compiled on its clock.
-        match self.modules.opened(&call.source) {
+        let template = self.images.template(position);
+        let module = match &template.kind {
+            GuestKind::Interpreter { .. } => return self.executor.run(&*self.image(position)?, call, cancellation),
+            GuestKind::Compiled { .. } => self.builds.opened(&BuildKey::new(template, &call.source, &call.entry)),
+            GuestKind::Module => self.modules.opened(&call.source),
+        };
+        match module {
             Some(module) => self.executor.run_module(&module, call, cancellation),
             None => Ok(CallOutcome::invalid("the module could not be opened; a call of its own says why")),
         }

@@ -17,10 +17,14 @@ pub struct Limits {
     pub max_stdout_bytes: u64,
     /// What is kept of standard error, in bytes; more ends the call.
     pub max_stderr_bytes: u64,
+    /// How long a function of a compiled language may be compiled. It is no part of the wall clock of a call.
+    pub build_wall: Duration,
+    /// The address space of the compiler, in bytes.
+    pub build_memory_bytes: u64,
 }
 
 impl Limits {
-    /// 2 s, 64 MiB of memory, 1 MiB of arguments, 1 MiB of result, 64 KiB of each output.
+    /// 2 s, 64 MiB of memory, 1 MiB of arguments, 1 MiB of result, 64 KiB of each output; 30 s and 1 GiB for a build.
     ///
     /// A guest language may need more memory; its default then takes the place of this one.
     pub const DEFAULT: Self = Self {
@@ -30,6 +34,8 @@ impl Limits {
         max_result_bytes: 1 << 20,
         max_stdout_bytes: 64 << 10,
         max_stderr_bytes: 64 << 10,
+        build_wall: Duration::from_secs(30),
+        build_memory_bytes: 1 << 30,
     };
 }
 

@@ -60,6 +60,20 @@ pub static LIMIT_KEYS: &[LimitKey] = &[
         most: 64 << 20,
         set: |limits, value| limits.max_stderr_bytes = value,
     },
+    LimitKey {
+        name: "build_wall_ms",
+        summary: "compiling the function, where its language is compiled, in milliseconds",
+        least: 1,
+        most: 600_000,
+        set: |limits, value| limits.build_wall = Duration::from_millis(value),
+    },
+    LimitKey {
+        name: "build_memory_mb",
+        summary: "memory of the compiler, in MiB",
+        least: 64,
+        most: 16_384,
+        set: |limits, value| limits.build_memory_bytes = value << 20,
+    },
 ];
 
 /// A limit that cannot be set as asked.

@@ -14,7 +14,7 @@ pub use walls::{Promise, Standing, Wall, examine_walls};
 
 use std::path::Path;
 
-use greensand_sandbox::{ImageStatus, Sandbox};
+use greensand_sandbox::{ImageStatus, Sandbox, ToolchainStatus};
 
 use crate::causes::with_causes;
 
@@ -112,6 +112,25 @@ pub fn examine_images(sandbox: &Sandbox) -> Vec<Finding> {
             }
         })
         .collect()
+}
+
+/// Looks at the compilers of the guest languages that need one.
+///
+/// It starts them, to ask for their versions.
+pub fn examine_compilers(sandbox: &Sandbox) -> Vec<Finding> {
+    let status = |name: &str| name.parse().map(|language| sandbox.toolchain_status(&language));
+    let found = sandbox.languages().filter_map(|template| {
+        let name = format!("compiler {}", template.name);
+        match status(template.name) {
+            Ok(ToolchainStatus::Found(version)) => Some(Finding::good(name, version)),
+            Ok(ToolchainStatus::Missing { what, mend }) => {
+                let detail = format!("{what}: functions in `{}` are refused", template.name);
+                Some(Finding::new(Grade::Note, name, detail).remedy(mend))
+            }
+            Ok(ToolchainStatus::NotNeeded) | Err(_) => None,
+        }
+    });
+    found.collect()
 }
 
 /// Returns what could not be done, with its causes.

@@ -216,6 +216,7 @@ impl LimitsSection {
             max_result_bytes: self.max_result_bytes,
             max_stdout_bytes: self.max_stdout_bytes,
             max_stderr_bytes: self.max_stderr_bytes,
+            ..defaults
         }
     }
 }

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use greensand_app::doctor::{
-    Finding, Grade, ModelRequests, Promise, Standing, Wall, examine_images, examine_machine, examine_project,
-    examine_walls, failed_finding,
+    Finding, Grade, ModelRequests, Promise, Standing, Wall, examine_compilers, examine_images, examine_machine,
+    examine_project, examine_walls, failed_finding,
 };
 use greensand_app::{Overrides, cache_dir, open_sandbox_with};
 use serde::Serialize;
@@ -148,6 +148,7 @@ fn findings(arguments: &Arguments) -> Result<Vec<Finding>, Failure> {
         }
     };
     findings.extend(examine_images(&sandbox));
+    findings.extend(examine_compilers(&sandbox));
     if let Some(project) = &arguments.project {
         let requests = if arguments.offline { ModelRequests::Denied } else { ModelRequests::Allowed };
         let overrides = overrides(arguments);

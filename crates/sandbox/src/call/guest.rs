@@ -76,7 +76,11 @@ impl Guest {
                 self.verbs[verb as usize].insert(found)
             }
         };
-        function.call(&mut self.store, (pointer, length)).map(Some)
+        match function.call(&mut self.store, (pointer, length)) {
+            Ok(packed) => Ok(Some(packed)),
+            // A guest that cannot unwind has handed over its reply from where it was; a stop that came first counts.
+            Err(error) => self.store.data().last_reply().map(Some).ok_or(error),
+        }
     }
 
     /// Returns the memory beside the state.

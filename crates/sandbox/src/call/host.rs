@@ -60,6 +60,9 @@ pub(crate) fn link_contract(linker: &mut Linker<CallState>) -> wasmtime::Result<
     linker.func_wrap(MODULE, "file_read", reach::file_read)?;
     linker.func_wrap(MODULE, "file_names", reach::file_names)?;
     linker.func_wrap(MODULE, "refused", refused)?;
+    linker.func_wrap(MODULE, "finish", |mut caller: Caller<'_, CallState>, pointer: u32, length: u32| {
+        Err::<(), _>(caller.data_mut().finish(pointer, length))
+    })?;
     Ok(())
 }
 

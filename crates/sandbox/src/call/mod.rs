@@ -29,7 +29,7 @@ pub(crate) use guest::{Guest, guarded_store};
 pub(crate) use host::{PIECE, link, link_contract, random, with_range};
 pub(crate) use memory::{COMPONENT_MEMORIES, COMPONENT_PARTS};
 pub(crate) use nesting::Nesting;
-pub(crate) use outcome::{Finish, LONGEST_MESSAGE, ending};
+pub(crate) use outcome::{Finish, LONGEST_MESSAGE, LONGEST_TRACE, ending};
 pub(crate) use output::KeptOutput;
 pub(crate) use run::{Executor, GuestCall, outcome, unfinished};
 pub(crate) use state::{CallState, Stop, Stream};

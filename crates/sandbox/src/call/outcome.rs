@@ -14,7 +14,7 @@ use super::wire::{Reply, ReplyKind};
 pub(crate) const LONGEST_MESSAGE: usize = 4 << 10;
 
 /// What is shown of a guest's trace, in bytes.
-const LONGEST_TRACE: usize = 16 << 10;
+pub(crate) const LONGEST_TRACE: usize = 16 << 10;
 
 /// What came back from a guest.
 pub(crate) enum Finish<'a> {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use greensand_types::{CallEnding, CallOutcome, CallUsage, Encoding, Grants, HostFault, JsonText, Limits};
+use greensand_types::{CallEnding, CallOutcome, CallUsage, Encoding, Failure, Grants, HostFault, JsonText, Limits};
 use wasmtime::Trap;
 
 use super::nesting::Nesting;
@@ -73,6 +73,43 @@ impl Executor {
 }
 
 impl Executor {
+    /// Runs one call on a clean guest that gets the source as it is; for guests whose compiled form is not for themselves.
+    ///
+    /// # Errors
+    /// When the host could not do its part. Whatever the guest does is an answer.
+    pub(crate) fn run_source(
+        &self,
+        image: &Image,
+        call: &GuestCall,
+        cancellation: &Cancellation,
+    ) -> Result<CallOutcome, HostFault> {
+        let _ticking = self.ticker.run();
+        Running { slots: &self.slots, image, call, cancellation, taken: Instant::now() }.enter(None)
+    }
+
+    /// Has a guest compile the source of a call, and returns the compiled form; a source that has none is told by the
+    /// outcome, which is never that of a value.
+    ///
+    /// # Errors
+    /// When the host could not do its part. Whatever the guest does is an answer.
+    pub(crate) fn compiled_form(
+        &self,
+        image: &Image,
+        call: &GuestCall,
+        cancellation: &Cancellation,
+    ) -> Result<Result<Vec<u8>, CallOutcome>, HostFault> {
+        let _ticking = self.ticker.run();
+        let running = Running { slots: &self.slots, image, call, cancellation, taken: Instant::now() };
+        match running.prepare()? {
+            (Some(Preparation::Compiled(form)), _, state) if state.stop.is_none() => Ok(Ok(form)),
+            // Whatever becomes of reading a source, it says that the source cannot be called.
+            (_, ending, state) => {
+                let outcome = outcome(as_invalid(ending), state, None)?;
+                Ok(Err(outcome))
+            }
+        }
+    }
+
     /// Runs one call on a fresh instance of a module; its wall clock starts here.
     ///
     /// # Errors
@@ -216,7 +253,8 @@ impl Running<'_> {
             Err(error) => unfinished(state, error)?,
         };
         let result = read(state, &finish);
-        let came_back = matches!(finish, Finish::Reply(_));
+        // One that ended where it was never unwound.
+        let came_back = matches!(finish, Finish::Reply(_)) && state.last_reply().is_none();
         // To restore or drop the instance is part of the call, so it happens before the clock is read for the last time.
         Ok((result, self.slots.leave(slot, came_back)?))
     }
@@ -231,6 +269,20 @@ pub(crate) fn unfinished(state: &CallState, error: wasmtime::Error) -> Result<Fi
         Some(trap) => Ok(Finish::Trapped(*trap)),
         None if state.was_ended() => Ok(Finish::NoRoom),
         None => Err(HostFault::caused_by("run an instance", error.into_boxed_dyn_error())),
+    }
+}
+
+/// The ending of a call whose source could not even be read.
+fn as_invalid(ending: CallEnding) -> CallEnding {
+    match ending {
+        CallEnding::Returned(_) => CallEnding::Invalid(Failure::new("the source could not be read")),
+        CallEnding::Raised(failure) | CallEnding::LimitHit(_, failure) | CallEnding::Denied(failure) => {
+            CallEnding::Invalid(Failure {
+                message: format!("the source could not be read: {}", failure.message),
+                ..failure
+            })
+        }
+        CallEnding::Invalid(failure) => CallEnding::Invalid(failure),
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct CallState {
     pub(super) refused_capability: Option<String>,
     /// Why the host ended the call. Set once, by [`CallState::end`].
     pub(super) stop: Option<Stop>,
+    /// The packed place of a reply with which the guest ended where it was.
+    last_reply: Option<i64>,
     pub(super) library: Option<Arc<Library>>,
     component: Option<Box<ComponentState>>,
     pub(super) granted: Granted,
@@ -102,6 +104,7 @@ impl CallState {
             random: CallRandom::new(grants.entropy, seed),
             refused_capability: None,
             stop: None,
+            last_reply: None,
             library,
             component: None,
             granted: Granted::default(),
@@ -213,6 +216,18 @@ impl CallState {
     pub(crate) fn check_clock(&mut self) -> wasmtime::Result<()> {
         let stop = self.clock.stop();
         stop.map_or(Ok(()), |stop| Err(self.end(stop)))
+    }
+
+    /// Returns the packed place of a reply with which the guest ended where it was, unless the host ended it before.
+    pub(super) fn last_reply(&self) -> Option<i64> {
+        self.last_reply.filter(|_| self.stop.is_none())
+    }
+
+    /// Ends the guest where it is, with a reply that lies in its memory. Returns what unwinds it.
+    pub(super) fn finish(&mut self, pointer: u32, length: u32) -> wasmtime::Error {
+        let packed = u64::from(pointer) << 32 | u64::from(length);
+        self.last_reply.get_or_insert(packed.cast_signed());
+        wasmtime::Error::new(Ended)
     }
 
     /// Ends the call: keeps the reason and returns what unwinds the guest.

@@ -1,5 +1,6 @@
 //! Native code of modules in the cache folder, beside the images and by the same rules.
 
+use std::io::{Read, Seek};
 use std::path::PathBuf;
 
 use greensand_types::ContentId;
@@ -9,6 +10,9 @@ use super::ImageStore;
 use super::make::NativeCode;
 use super::native::VerifiedCode;
 use super::store::{Piece, read_sealed, write_sealed};
+
+/// The largest module that is read back, in bytes.
+const LARGEST_BUILT: u64 = 64 << 20;
 
 /// The layout of an entry. Another number makes another key, so that old and new hosts ignore each other's entries.
 const FORMAT: u32 = 1;
@@ -30,6 +34,14 @@ impl CodeKey {
 #[serde(deny_unknown_fields)]
 struct Entry {
     module: String,
+    code: Piece,
+}
+
+/// The entry of a module that was built from a source.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BuiltEntry {
+    built: String,
     code: Piece,
 }
 
@@ -58,6 +70,39 @@ impl ImageStore {
         kept.map_err(|error| format!("write to `{}`: {error}", self.folder.display()))?;
         self.prune();
         Ok(())
+    }
+
+    /// Finds a module that was built from a source. What does not verify is as good as missing.
+    pub(crate) fn find_built(&self, id: ContentId) -> Option<Vec<u8>> {
+        let folder_key = self.key.as_ref().ok()?;
+        let entry = read_sealed::<BuiltEntry>(&self.built_path(id), folder_key).ok().flatten()?;
+        if entry.built != id.to_string() {
+            return None;
+        }
+        let mut module = Vec::new();
+        let mut file = self.open_piece(&entry.code).ok()?;
+        file.rewind().ok()?;
+        file.take(LARGEST_BUILT).read_to_end(&mut module).ok()?;
+        Some(module)
+    }
+
+    /// Keeps a module that was built from a source. It is WebAssembly, which nobody maps.
+    ///
+    /// # Errors
+    /// Why it could not be kept, in words.
+    pub(crate) fn keep_built(&self, id: ContentId, module: &[u8]) -> Result<(), String> {
+        let folder_key = self.key.as_ref().map_err(Clone::clone)?;
+        let kept = self.write_code(module).and_then(|code| {
+            let entry = BuiltEntry { built: id.to_string(), code };
+            write_sealed(&self.built_path(id), folder_key, &entry)
+        });
+        kept.map_err(|error| format!("write to `{}`: {error}", self.folder.display()))?;
+        self.prune();
+        Ok(())
+    }
+
+    fn built_path(&self, id: ContentId) -> PathBuf {
+        self.folder.join(format!("{}.built", id.short()))
     }
 
     /// Returns the path of an entry.

@@ -19,6 +19,9 @@ pub enum ImageError {
         /// The language.
         language: String,
     },
+    /// What compiles the language is missing on this machine, or incomplete.
+    #[error("{0}")]
+    Toolchain(String),
     /// The guest keeps another version of the contract than this host.
     #[error("the guest of `{language}` keeps version {found} of the guest contract, this host version {expected}")]
     Contract {

@@ -73,7 +73,7 @@ impl ImageStore {
 }
 
 fn is_entry(path: &Path) -> bool {
-    has_ending(path, &["image", "module"])
+    has_ending(path, &["built", "image", "module"])
 }
 
 fn is_piece(path: &Path) -> bool {

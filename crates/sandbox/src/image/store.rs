@@ -260,11 +260,16 @@ impl ImageStore {
 
     /// Opens the native code of an entry, if it is what was kept.
     pub(super) fn open_code(&self, piece: &Piece) -> io::Result<VerifiedCode> {
+        Ok(VerifiedCode::new(self.open_piece(piece)?))
+    }
+
+    /// Opens the code of an entry, if it is what was kept.
+    pub(super) fn open_piece(&self, piece: &Piece) -> io::Result<File> {
         let mut code = open_regular(&self.folder.join(&piece.file))?;
         if code.metadata()?.len() != piece.bytes || digest_of(&mut code)? != piece.digest {
             return Err(invalid("the native code is not what was kept"));
         }
-        Ok(VerifiedCode::new(code))
+        Ok(code)
     }
 
     /// Writes native code.

@@ -12,8 +12,9 @@ const LARGEST_FILE: u64 = 256 << 20;
 /// How many descriptors each of its processes may have open.
 const OPEN_FILES: u64 = 256;
 
-/// How many tasks may come on top of those of the whole machine: what a compiler and a linker need, and no flood.
-const FURTHER_TASKS: u64 = 64;
+/// How many tasks may come on top of those of the whole machine: a bound for a flood, with room for what others start
+/// meanwhile, since the kernel counts all that belong to the user.
+const FURTHER_TASKS: u64 = 1024;
 
 /// Puts the limits up.
 ///

@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::OptLevel;
@@ -66,14 +67,14 @@ impl Tier {
 
 /// Has modules compiled.
 pub(crate) struct Compiler {
-    jail: Jail,
+    jail: Arc<Jail>,
     /// Where work folders are made.
     folder: PathBuf,
 }
 
 impl Compiler {
     /// A compiler in this jail, with its work folders in that folder.
-    pub(crate) fn new(jail: Jail, folder: PathBuf) -> Self {
+    pub(crate) fn new(jail: Arc<Jail>, folder: PathBuf) -> Self {
         Self { jail, folder }
     }
 

@@ -10,7 +10,7 @@ const MOST: usize = 256;
 
 /// The modules that are open, by the digest of what they were opened from.
 #[derive(Default)]
-pub(super) struct OpenModules {
+pub(crate) struct OpenModules {
     known: Mutex<Known>,
     /// Somebody has opened a module, or given it up.
     changed: Condvar,
@@ -31,7 +31,7 @@ enum State {
 
 impl OpenModules {
     /// Finds an open module.
-    pub(super) fn get(&self, digest: &[u8; 32]) -> Option<Arc<OpenModule>> {
+    pub(crate) fn get(&self, digest: &[u8; 32]) -> Option<Arc<OpenModule>> {
         match self.known().used(digest)? {
             State::Open(module) => Some(module.clone()),
             State::Opening | State::Refused(..) => None,
@@ -42,7 +42,7 @@ impl OpenModules {
     ///
     /// # Errors
     /// When it is refused, or was within the time for which that is remembered.
-    pub(super) fn get_or_open(
+    pub(crate) fn get_or_open(
         &self,
         digest: [u8; 32],
         remembered: Duration,
@@ -67,6 +67,11 @@ impl OpenModules {
             Err(_) => None,
         };
         opened
+    }
+
+    /// Takes another module for the same digest, such as one that was compiled better.
+    pub(crate) fn replace(&self, digest: [u8; 32], module: Arc<OpenModule>) {
+        self.known().set(digest, State::Open(module));
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -1,4 +1,4 @@
-use greensand_types::{CallOutcome, HostFault};
+use greensand_types::{CallEnding, CallOutcome, Failure, HostFault};
 
 use crate::call::{LONGEST_MESSAGE, readable};
 
@@ -38,6 +38,9 @@ pub(crate) enum ModuleRefusal {
     /// Compiling it took more than a build may take.
     #[error("compiling the module was stopped: it took more than {0}")]
     BuildLimit(String),
+    /// Its source does not compile.
+    #[error("{}", .0.message)]
+    NotBuilt(Box<Failure>),
     /// There is nothing to compile it with.
     #[error("{0}")]
     NoCompiler(String),
@@ -64,6 +67,7 @@ impl ModuleRefusal {
             | Self::NotAllowed(_)
             | Self::WrongWorld(_)
             | Self::NotCompiled(_)
+            | Self::NotBuilt(_)
             | Self::BuildLimit(_) => true,
         }
     }
@@ -75,6 +79,9 @@ impl ModuleRefusal {
     pub(crate) fn into_outcome(self) -> Result<CallOutcome, HostFault> {
         match self {
             Self::Fault(reason) => Err(HostFault::new(reason)),
+            Self::NotBuilt(failure) => {
+                Ok(CallOutcome { ending: CallEnding::Invalid(*failure), ..CallOutcome::invalid("") })
+            }
             refusal => Ok(CallOutcome::invalid(readable(refusal.to_string().as_bytes(), LONGEST_MESSAGE))),
         }
     }

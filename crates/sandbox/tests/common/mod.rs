@@ -25,6 +25,7 @@ pub(crate) const LIMITS: Limits = Limits {
     max_result_bytes: 1000,
     max_stdout_bytes: 100,
     max_stderr_bytes: 100,
+    ..Limits::DEFAULT
 };
 
 /// A raw reply of the guest, after the letter that gives it.

@@ -30,6 +30,7 @@ pub(crate) const LIMITS: Limits = Limits {
     max_result_bytes: 1000,
     max_stdout_bytes: 1000,
     max_stderr_bytes: 1000,
+    ..Limits::DEFAULT
 };
 
 /// The sandbox of this test program.

@@ -1,0 +1,120 @@
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::builds::BuildLimits;
+use super::diagnostics::{self, Marks};
+use super::plan::Plan;
+use super::toolchain::Toolchain;
+use crate::jail::{Jail, JailEnding, JailFault, JailReport, JailedCommand, Priority};
+use crate::module::ModuleRefusal;
+
+/// The largest module that is taken, in bytes.
+const MOST_OUTPUT: u64 = 64 << 20;
+
+/// What is kept of what a compiler says, in bytes.
+const MOST_WORDS: usize = 256 << 10;
+
+/// How well a source is compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// Soon, because somebody waits.
+    Quick,
+    /// For speed, in the background.
+    Thorough,
+}
+
+impl Effort {
+    /// Returns its name.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Thorough => "thorough",
+        }
+    }
+}
+
+/// Compiles a plan to a module, in the jail.
+///
+/// # Errors
+/// When the source does not compile within its limits, and when the compiler could not be run.
+pub(super) fn compile(
+    jail: &Jail,
+    toolchain: &Toolchain,
+    plan: &Plan,
+    effort: Effort,
+    limits: BuildLimits,
+    cache: &Path,
+    is_cancelled: &dyn Fn() -> bool,
+) -> Result<Vec<u8>, ModuleRefusal> {
+    jail.check().map_err(|fault| no_compiler(&fault))?;
+    let recipe = toolchain.recipe;
+    let fault = |what: &str, error: &std::io::Error| ModuleRefusal::Fault(format!("{what} for a build: {error}"));
+    let work = tempfile::Builder::new().prefix("work-").tempdir_in(cache).or_else(|_| tempfile::tempdir());
+    let work = work.map_err(|error| fault("make a folder", &error))?;
+    plan.write(work.path()).map_err(|error| fault("write the files", &error))?;
+    let (further, priority) = match effort {
+        Effort::Quick => (recipe.quick, Priority::Usual),
+        Effort::Thorough => (recipe.thorough, Priority::Low),
+    };
+    let paths = |texts: &[&str]| texts.iter().map(|text| PathBuf::from(toolchain.fill(text))).collect();
+    let command = JailedCommand {
+        program: toolchain.program.clone(),
+        arguments: recipe.arguments.iter().chain(further).map(|argument| toolchain.fill(argument)).collect(),
+        work: work.path(),
+        executable: paths(recipe.executable),
+        readable: paths(recipe.readable),
+        wall: limits.wall,
+        memory_bytes: limits.memory_bytes,
+        max_output_bytes: MOST_WORDS,
+        priority,
+    };
+    let report = jail.run(&command, is_cancelled).map_err(|fault| no_compiler(&fault))?;
+    match report.ending {
+        JailEnding::Exited(0) => {}
+        _ => return Err(refusal(toolchain, &report, limits, work.path())),
+    }
+    let mut module = Vec::new();
+    let read = fs::File::open(work.path().join(recipe.output))
+        .and_then(|file| file.take(MOST_OUTPUT).read_to_end(&mut module));
+    read.map_err(|error| fault("read the output", &error))?;
+    Ok(module)
+}
+
+/// Says why there is no module.
+fn refusal(toolchain: &Toolchain, report: &JailReport, limits: BuildLimits, work: &Path) -> ModuleRefusal {
+    const ABORTED: i32 = 6;
+    const OUT_OF_PROCESSOR_TIME: i32 = 24;
+    let said = [report.stderr.as_slice(), &report.stdout].concat();
+    let too_much = |what: String| ModuleRefusal::BuildLimit(what);
+    let memory = || too_much(format!("{} MiB of memory", limits.memory_bytes >> 20));
+    let wall = || too_much(format!("{} s", limits.wall.as_secs_f64()));
+    match report.ending {
+        JailEnding::Cancelled => ModuleRefusal::Abandoned,
+        JailEnding::OutOfTime | JailEnding::Signalled(OUT_OF_PROCESSOR_TIME) => wall(),
+        // Whoever gets no memory is aborted by its runtime.
+        JailEnding::Signalled(ABORTED) if says_no_memory(&said) => memory(),
+        JailEnding::Exited(_) | JailEnding::Signalled(_) => {
+            let hidden = [(work, "."), (&*toolchain.runtime, "<runtime>"), (&*toolchain.root, "<compiler>")];
+            ModuleRefusal::NotBuilt(Box::new(diagnostics::failure(Marks::of(toolchain.recipe), &said, &hidden)))
+        }
+    }
+}
+
+/// Says whether a compiler that was aborted told of memory. It chooses between two sentences, not between two classes.
+fn says_no_memory(said: &[u8]) -> bool {
+    let said = String::from_utf8_lossy(said);
+    said.contains("memory allocation of") || said.contains("out of memory")
+}
+
+fn no_compiler(fault: &JailFault) -> ModuleRefusal {
+    match fault {
+        JailFault::NoHelper | JailFault::WallMissing { .. } => {
+            ModuleRefusal::NoCompiler(format!("functions cannot be compiled here: {fault}"))
+        }
+        JailFault::Helper { .. } | JailFault::NotStarted { .. } => {
+            let cause = std::error::Error::source(fault).map(|cause| format!(": {cause}")).unwrap_or_default();
+            ModuleRefusal::Fault(format!("{fault}{cause}"))
+        }
+    }
+}

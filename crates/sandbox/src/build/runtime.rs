@@ -1,0 +1,110 @@
+//! The runtime library of a compiled language: built once per machine and compiler, by the language's own builder.
+//!
+//! It is ours and what it is built from is pinned, so it is built outside of the jail, with the user's own settings for
+//! where packages come from.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use greensand_guest_templates::Recipe;
+use greensand_types::ContentId;
+
+use super::toolchain::{Found, fill};
+use crate::call::readable;
+
+/// How long building it may take, downloads included.
+const LONGEST_BUILD: Duration = Duration::from_secs(600);
+
+/// What is shown of what its builder says, in bytes.
+const LONGEST_WORDS: usize = 2 << 10;
+
+/// One build at a time in this process.
+static BUILDING: Mutex<()> = Mutex::new(());
+
+/// Returns the folder of the built library, building it if need be.
+///
+/// # Errors
+/// Why it could not be built.
+pub(super) fn open(
+    language: &str,
+    recipe: &Recipe,
+    found: &Found,
+    id: ContentId,
+    cache: &Path,
+) -> Result<PathBuf, String> {
+    let folder = cache.join(format!("runtime-{language}-{}", id.short()));
+    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    let described = |what: &str, error: &dyn std::fmt::Display| {
+        format!("the runtime library of `{language}` cannot be built: {what}: {error}")
+    };
+    let work = tempfile::Builder::new().prefix("work-").tempdir_in(cache);
+    let work = work.map_err(|error| described("make a folder", &error))?;
+    write(recipe, work.path()).map_err(|error| described("write its sources", &error))?;
+    // What is there already is tried first: then nothing is asked of the network.
+    let offline = build(recipe, found, recipe.runtime.offline, work.path());
+    offline
+        .or_else(|_| build(recipe, found, recipe.runtime.online, work.path()))
+        .map_err(|reason| described("its builder failed", &readable(reason.as_bytes(), LONGEST_WORDS)))?;
+    match fs::rename(work.path().join(recipe.runtime.output), &folder) {
+        Ok(()) => Ok(folder),
+        // Another process was faster.
+        Err(_) if folder.is_dir() => Ok(folder),
+        Err(error) => Err(described("keep it", &error)),
+    }
+}
+
+fn write(recipe: &Recipe, folder: &Path) -> io::Result<()> {
+    for (name, text) in recipe.runtime.files {
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(path, text)?;
+    }
+    Ok(())
+}
+
+fn build(recipe: &Recipe, found: &Found, arguments: &[&str], work: &Path) -> Result<(), String> {
+    let values: [(&str, &Path); 2] = [("root", &found.root), ("program", &found.program)];
+    let log = work.join("log");
+    let in_words = |error: io::Error| error.to_string();
+    let mut command = Command::new(fill(recipe.runtime.program, &values));
+    // In a folder of ours, so that no project's settings take part in it.
+    command.args(arguments).current_dir(work).stdin(Stdio::null()).stdout(Stdio::null());
+    command.stderr(File::create(&log).map_err(in_words)?);
+    for (name, value) in recipe.runtime.environment {
+        command.env(name, fill(value, &values));
+    }
+    let status = wait(command).map_err(in_words)?;
+    if status.is_some_and(|status| status.success()) {
+        return Ok(());
+    }
+    let words = fs::read(&log).unwrap_or_default();
+    let ending = status.map_or_else(|| "it took too long".to_owned(), |status| status.to_string());
+    Err(format!("{ending}: {}", String::from_utf8_lossy(&words)))
+}
+
+/// Waits for a command; nothing when it had to be killed.
+fn wait(mut command: Command) -> io::Result<Option<ExitStatus>> {
+    let until = Instant::now() + LONGEST_BUILD;
+    let mut builder = command.spawn()?;
+    loop {
+        if let Some(status) = builder.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() > until {
+            builder.kill()?;
+            builder.wait()?;
+            return Ok(None);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
