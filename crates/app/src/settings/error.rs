@@ -52,7 +52,7 @@ pub enum SettingsError {
         /// What it holds.
         found: String,
         /// The word that was meant, if one of those that may stand there is like it.
-        nearest: Option<String>,
+        nearest: Option<&'static str>,
     },
     /// A setting that is needed, given the others, and that nothing gives.
     #[error("setting `{key}` is missing: {reason}")]
@@ -90,9 +90,8 @@ impl SettingsError {
             Self::NoProjectFile { folder } => {
                 Some(format!("`greensand init {}` writes a project file with every setting", folder.display()))
             }
-            Self::UnknownKey { nearest: Some(nearest), .. } | Self::WrongValue { nearest: Some(nearest), .. } => {
-                Some(format!("did you mean `{nearest}`?"))
-            }
+            Self::UnknownKey { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
+            Self::WrongValue { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
             Self::UnknownKey { nearest: None, .. } => {
                 Some("`greensand init DIR` writes a project file with every setting".into())
             }

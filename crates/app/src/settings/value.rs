@@ -61,7 +61,7 @@ pub(super) fn check(key: &Key, value: Value, source: &SettingSource, base: &Path
             place: source.clone(),
             key: key.name.into(),
             expected: expected(key.kind),
-            nearest: keys::nearest_word(&text, &known()).map(str::to_owned),
+            nearest: keys::nearest_word(&text, &known()),
             found: describe(&Value::String(text)),
         }),
         (Kind::Table, Value::Table(table)) => Ok(Value::Table(table)),
