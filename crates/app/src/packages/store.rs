@@ -71,3 +71,26 @@ fn verify(package: &LockedPackage, wheel: &[u8]) -> Result<(), PackageError> {
     }
     Err(PackageError::WrongHash { name: package.name.clone(), expected: package.sha256.clone(), found })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wheel_that_is_not_the_pinned_one_is_refused_and_removed() {
+        let cache = tempfile::tempdir().unwrap();
+        let store = WheelStore::within(cache.path());
+        let package = LockedPackage {
+            name: "one".into(),
+            version: "1.0".into(),
+            file: "one-1.0-py3-none-any.whl".into(),
+            sha256: "0".repeat(64),
+        };
+        fs::create_dir(&store.folder).unwrap();
+        fs::write(store.place(&package), "another wheel").unwrap();
+        assert!(store.missing(std::slice::from_ref(&package)).is_empty());
+        let error = store.files(&package).unwrap_err();
+        assert!(matches!(error, PackageError::WrongHash { .. }), "{error}");
+        assert_eq!(store.missing(std::slice::from_ref(&package)), [&package]);
+    }
+}

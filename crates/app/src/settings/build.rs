@@ -55,6 +55,8 @@ pub(super) fn build(mut values: Layer, root: &Path) -> Result<Settings, Settings
             max_result_bytes: layer.integer("limits.max_result_bytes").unwrap_or(0),
             max_stdout_bytes: layer.integer("limits.max_stdout_bytes").unwrap_or(0),
             max_stderr_bytes: layer.integer("limits.max_stderr_bytes").unwrap_or(0),
+            build_wall: Duration::from_millis(layer.integer("limits.build_wall_ms").unwrap_or(0)),
+            build_memory_bytes: layer.integer("limits.build_memory_mb").map_or(0, |mebibytes| mebibytes << 20),
         },
         functions: FunctionsSection {
             language: layer.language("functions.language")?,

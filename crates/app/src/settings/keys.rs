@@ -128,6 +128,8 @@ pub(super) static KEYS: &[Key] = &[
     key("limits.max_result_bytes", Kind::Integer(1, 64 << 20)),
     key("limits.max_stdout_bytes", BYTES),
     key("limits.max_stderr_bytes", BYTES),
+    key("limits.build_wall_ms", Kind::Integer(1, 600_000)),
+    key("limits.build_memory_mb", Kind::Integer(64, 16_384)),
     key("functions.language", Kind::Text),
     key("functions.packages", Kind::TextList),
     key("functions.allowed_packages", Kind::TextList),

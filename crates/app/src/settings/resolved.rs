@@ -204,6 +204,10 @@ pub struct LimitsSection {
     pub max_stdout_bytes: u64,
     /// Standard error in bytes.
     pub max_stderr_bytes: u64,
+    /// Compiling a function.
+    pub build_wall: Duration,
+    /// Memory of the compiler in bytes.
+    pub build_memory_bytes: u64,
 }
 
 impl LimitsSection {
@@ -216,7 +220,8 @@ impl LimitsSection {
             max_result_bytes: self.max_result_bytes,
             max_stdout_bytes: self.max_stdout_bytes,
             max_stderr_bytes: self.max_stderr_bytes,
-            ..defaults
+            build_wall: self.build_wall,
+            build_memory_bytes: self.build_memory_bytes,
         }
     }
 }
