@@ -302,19 +302,48 @@ impl<T: FromJson + 'static> FromJson for &'static mut T {
     }
 }
 
+/// How deep a value without a type may be nested.
+const DEEPEST: usize = 1000;
+
+/// Says whether a value is nested too deep to be read by recursion.
+fn is_too_deep(text: &str) -> bool {
+    let (mut depth, mut is_in_text, mut is_escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_in_text => is_escaped = true,
+            b'"' => is_in_text = !is_in_text,
+            b'[' | b'{' if !is_in_text => depth += 1,
+            b']' | b'}' if !is_in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return true;
+        }
+    }
+    false
+}
+
 macro_rules! by_serde {
     ($($type:ty: $what:literal),*) => {$(
         impl FromJson for $type {
             fn from_json(reader: &mut Reader<'_>) -> Result<Self, Mismatch> {
                 let mut ahead = reader.clone();
-                match serde_json::from_str(ahead.value()) {
-                    Ok(value) => {
+                let text = ahead.value();
+                if is_too_deep(text) {
+                    return Err(Mismatch::new(format!("it is nested deeper than {DEEPEST} levels")));
+                }
+                let mut deserializer = serde_json::Deserializer::from_str(text);
+                // The depth was just looked at, and there is stack for it.
+                deserializer.disable_recursion_limit();
+                match deserializer.into_iter::<$type>().next() {
+                    Some(Ok(value)) => {
                         *reader = ahead;
                         Ok(value)
                     }
-                    // The kind is right, so what is wrong is the depth, or half of a surrogate pair.
-                    Err(error) if reader.is($what) => Err(Mismatch::new(format!("it cannot be read: {error}"))),
-                    Err(_) => Err(reader.expected($what)),
+                    // The kind is right, so what is wrong is half of a surrogate pair.
+                    Some(Err(error)) if reader.is($what) => Err(Mismatch::new(format!("it cannot be read: {error}"))),
+                    Some(Err(_)) | None => Err(reader.expected($what)),
                 }
             }
         }
