@@ -46,7 +46,7 @@ fn every_line_with_a_target_is_a_task_with_an_id_of_its_own() {
     assert!(!train_tasks.is_empty() && !test_tasks.is_empty());
     let ids: BTreeSet<_> = train_tasks.iter().chain(test_tasks).map(|task| &task.id).collect();
     assert_eq!(ids.len(), train_tasks.len() + test_tasks.len());
-    let told = project.tasks.warnings().iter().filter(|warning| warning.contains("have an empty target"));
+    let told = project.tasks.warnings().iter().filter(|warning| warning.contains("for an empty target"));
     assert_eq!(told.count() > 0, targets(&train) < train.iter().map(|file| lines(file)).sum::<usize>());
     assert!(train_tasks.iter().all(|task| task.metadata.contains_key("level")));
     assert!(train_tasks.iter().any(|task| task.id.as_str() == "train-algebra-1"));
