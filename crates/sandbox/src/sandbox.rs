@@ -16,7 +16,7 @@ use crate::image::{Image, ImageStore, Images};
 use crate::jail::Jail;
 use crate::module::{Compiler, ModuleRefusal, Modules, OpenModule};
 use crate::ticker::Ticker;
-use crate::worker::{Cancellation, QueueBounds, WorkError, WorkerPool, panic_message};
+use crate::worker::{Cancellation, QueueBounds, WorkError, WorkerPool, panic_message, wait_for};
 use crate::{
     GuestTemplate, ImageError, ImageProgress, ImageReport, ImageStage, ImageStatus, InstanceUse, NestingLimits,
     PreparedUse, SandboxSettings, ToolchainStatus, UnsafeCacheError,
@@ -105,6 +105,17 @@ impl Sandbox {
     /// Returns the guest languages on offer.
     pub fn languages(&self) -> impl Iterator<Item = &'static GuestTemplate> {
         self.shared.core.images.languages()
+    }
+
+    /// Runs one call, and blocks this thread until it has ended: the shortest way for callers that wait anyhow.
+    ///
+    /// Like [`FunctionRuntime::invoke`] otherwise. Nothing interrupts it but the limits of the call, and a thread that
+    /// drives futures stands still meanwhile.
+    ///
+    /// # Errors
+    /// When the host could not do its part.
+    pub fn invoke_blocking(&self, invocation: Invocation) -> Result<CallOutcome, HostFault> {
+        wait_for(self.invoke_checked(invocation))
     }
 
     /// Makes or maps the image of a language, so that the next call finds it ready. Blocks until it is.

@@ -31,8 +31,8 @@ pub struct SandboxSettings {
     pub queue_len: usize,
     /// How many calls of one tenant may wait for a worker before its own door makes it wait; at least one.
     pub tenant_queue_len: usize,
-    /// How many workers one tenant may hold at once; at least one. Fewer than there are keep a worker for others, however
-    /// long its calls are.
+    /// How many workers one tenant may hold at once; at least one, and by default any number. Fewer than there are keep a
+    /// worker for others, however long its calls are.
     pub tenant_workers: usize,
     /// Where the instance of a call comes from.
     pub instances: InstanceMode,
@@ -89,7 +89,7 @@ impl SandboxSettings {
             workers,
             queue_len: 64 * workers,
             tenant_queue_len: 32 * workers,
-            tenant_workers: workers,
+            tenant_workers: usize::MAX,
             instances: InstanceMode::default(),
             prepared_bytes: 32 << 20,
             nesting: NestingLimits::default(),

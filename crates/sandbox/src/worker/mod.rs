@@ -10,7 +10,9 @@
 mod cancellation;
 mod pool;
 mod queue;
+mod sleeper;
 
 pub(crate) use cancellation::Cancellation;
 pub(crate) use pool::{WorkError, WorkerPool, panic_message};
 pub(crate) use queue::QueueBounds;
+pub(crate) use sleeper::wait_for;

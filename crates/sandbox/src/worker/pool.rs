@@ -4,17 +4,14 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle, Thread};
-use std::time::{Duration, Instant};
+use std::thread::{self, JoinHandle};
 
 use futures::channel::oneshot;
 use greensand_types::Tenant;
 
 use super::Cancellation;
 use super::queue::{FairQueue, QueueBounds};
-
-/// How long a worker without work looks for more before it sleeps: waking it takes longer than a short call.
-const SPIN: Duration = Duration::from_micros(30);
+use super::sleeper::{Sleeper, spin_until};
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -50,11 +47,6 @@ struct State {
     /// Workers that are awake and look for work.
     looking: usize,
     is_closed: bool,
-}
-
-struct Sleeper {
-    thread: Thread,
-    is_called: AtomicBool,
 }
 
 impl WorkerPool {
@@ -114,7 +106,7 @@ impl Drop for WorkerPool {
             state.is_closed = true;
             mem::take(&mut state.asleep)
         };
-        asleep.iter().for_each(|sleeper| sleeper.wake());
+        asleep.iter().for_each(|sleeper| sleeper.call());
         for thread in mem::take(&mut self.threads) {
             // Work that panics is caught, so a worker that did is a bug that its own message has already told.
             let _ = thread.join();
@@ -138,7 +130,7 @@ impl Shared {
         let sleeper = if is_needed { state.asleep.pop() } else { None };
         drop(state);
         if let Some(sleeper) = sleeper {
-            sleeper.wake();
+            sleeper.call();
         }
     }
 
@@ -215,7 +207,7 @@ impl Drop for Abandon<'_> {
 
 /// What a worker does until the pool is closed and nothing is left.
 fn take_work(shared: &Arc<Shared>) {
-    let sleeper = Arc::new(Sleeper { thread: thread::current(), is_called: AtomicBool::new(false) });
+    let sleeper = Arc::new(Sleeper::of_this_thread());
     let mut state = shared.state();
     loop {
         if let Some((tenant, work)) = state.queue.take() {
@@ -252,26 +244,10 @@ impl Shared {
         }
         state.looking += 1;
         drop(state);
-        let until = Instant::now() + SPIN;
-        while !self.has_work.load(Ordering::Acquire) && Instant::now() < until {
-            std::hint::spin_loop();
-        }
+        spin_until(|| self.has_work.load(Ordering::Acquire));
         let mut state = self.state();
         state.looking -= 1;
         state
-    }
-}
-
-impl Sleeper {
-    fn sleep(&self) {
-        while !self.is_called.swap(false, Ordering::Acquire) {
-            thread::park();
-        }
-    }
-
-    fn wake(&self) {
-        self.is_called.store(true, Ordering::Release);
-        self.thread.unpark();
     }
 }
 

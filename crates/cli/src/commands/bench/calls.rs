@@ -1,14 +1,17 @@
-use std::thread;
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
 use greensand_app::Sandbox;
 use greensand_types::{CallStatus, FunctionRuntime};
 
 use super::report::{Asked, Measurement};
-use super::{Bench, Mode, common, microseconds, milliseconds, quantile, run_to};
+use super::{Bench, Mode, common, ended_with, microseconds, milliseconds, quantile, run_to};
 use crate::failure::Failure;
 
 const ARGUMENTS: &str = "[20, 22]";
+
+/// Calls that are kept under way for each worker while calls are counted.
+const UNDER_WAY: usize = 8;
 
 impl Bench<'_> {
     /// Measures single calls one after the other.
@@ -25,7 +28,7 @@ impl Bench<'_> {
         };
         let mut rows = vec![
             row("prepared.p50", "prepared call, p50", prepared_p50, &prepared)
-                .covers("f(a, b), compiled before, in a restored instance: JSON in and out, limits on")
+                .covers("f(a, b) by a caller that blocks, compiled before, in a restored instance: JSON in and out, limits on")
                 .asked(asked.prepared_p50),
             row("prepared.p99", "prepared call, p99", prepared_p99, &prepared)
                 .covers("the same; at most 4 times p50")
@@ -57,11 +60,11 @@ impl Bench<'_> {
             self.named("calls_per_second.one", "calls, 1 thread")
                 .value(one, "calls/s")
                 .samples(one_calls)
-                .covers("prepared, one worker, two calls under way"),
+                .covers("prepared, one worker, 8 calls under way"),
             self.named("calls_per_second.all", format!("calls, {threads} threads"))
                 .value(several, "calls/s")
                 .samples(several_calls)
-                .covers("the same for each thread; the callers run on the same cores"),
+                .covers("the same for each worker; one more thread calls, on the same cores"),
             // With one thread there is nothing to compare.
             ratio.covers("the two above").asked((threads > 1).then_some(asked)),
         ])
@@ -99,51 +102,36 @@ impl Bench<'_> {
     }
 
     fn call_for(&self, sandbox: &Sandbox, calls: usize) -> Result<Vec<f64>, Failure> {
-        common::block_on(async {
-            let mut samples = Vec::with_capacity(calls);
-            // What is built takes a while in each call: enough is enough.
-            let until = Instant::now() + Duration::from_secs(1).max(self.effort.count_for * 4);
-            while samples.len() < calls && (samples.len() < 3 || Instant::now() < until) {
-                let call = self.call(sandbox, self.subject.sum, ARGUMENTS);
-                let started = Instant::now();
-                run_to(sandbox, call, CallStatus::Ok).await?;
-                samples.push(microseconds(started.elapsed()));
-            }
-            Ok(samples)
-        })?
+        let mut samples = Vec::with_capacity(calls);
+        // What is built takes a while in each call: enough is enough.
+        let until = Instant::now() + Duration::from_secs(1).max(self.effort.count_for * 4);
+        while samples.len() < calls && (samples.len() < 3 || Instant::now() < until) {
+            let call = self.call(sandbox, self.subject.sum, ARGUMENTS);
+            let started = Instant::now();
+            let outcome = sandbox.invoke_blocking(call);
+            samples.push(microseconds(started.elapsed()));
+            ended_with(outcome, CallStatus::Ok)?;
+        }
+        Ok(samples)
     }
 
-    /// Returns how many calls so many threads made, and how many that is in a second.
-    fn rate(&self, threads: usize) -> Result<(usize, f64), Failure> {
-        let sandbox = self.sandbox(threads, Mode::Prepared)?;
-        self.call_for(&sandbox, 20 * threads)?;
+    /// Returns how many calls so many workers made, and how many that is in a second.
+    fn rate(&self, workers: usize) -> Result<(usize, f64), Failure> {
+        let sandbox = self.sandbox(workers, Mode::Prepared)?;
+        self.call_for(&sandbox, 20 * workers)?;
         let started = Instant::now();
         let until = started + self.effort.count_for;
-        let done = thread::scope(|scope| {
-            let callers: Vec<_> = (0..threads).map(|_| scope.spawn(|| self.call_until(&sandbox, until))).collect();
-            let join = |caller: thread::ScopedJoinHandle<'_, Result<usize, Failure>>| {
-                caller.join().unwrap_or_else(|_| Err(Failure::bug("a caller panicked")))
-            };
-            callers.into_iter().map(join).collect::<Result<Vec<_>, _>>()
-        })?;
-        let calls = done.into_iter().sum::<usize>();
-        #[expect(clippy::cast_precision_loss, reason = "far fewer calls than a float can count")]
-        Ok((calls, calls as f64 / started.elapsed().as_secs_f64()))
-    }
-
-    fn call_until(&self, sandbox: &Sandbox, until: Instant) -> Result<usize, Failure> {
-        let one_after_the_other = || async {
-            let mut calls = 0;
+        let one_after_the_other = async || {
+            let mut calls = 0_u32;
             while Instant::now() < until {
-                run_to(sandbox, self.call(sandbox, self.subject.sum, ARGUMENTS), CallStatus::Ok).await?;
+                run_to(&sandbox, self.call(&sandbox, self.subject.sum, ARGUMENTS), CallStatus::Ok).await?;
                 calls += 1;
             }
-            Ok::<usize, Failure>(calls)
+            Ok::<_, Failure>(calls)
         };
-        // Two under way: so the worker never waits for its caller to wake up.
-        common::block_on(async {
-            let (first, second) = tokio::join!(one_after_the_other(), one_after_the_other());
-            Ok(first? + second?)
-        })?
+        // Several under way: so no worker waits for the caller to wake up.
+        let calls = common::block_on(try_join_all((0..UNDER_WAY * workers).map(|_| one_after_the_other())))??;
+        let calls = calls.into_iter().sum::<u32>();
+        Ok((usize::try_from(calls).unwrap_or(usize::MAX), f64::from(calls) / started.elapsed().as_secs_f64()))
     }
 }

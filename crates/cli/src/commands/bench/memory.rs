@@ -1,15 +1,20 @@
 use std::thread;
 use std::time::Duration;
 
-use greensand_types::{CallStatus, FunctionRuntime};
+use greensand_types::CallStatus;
 
 use super::report::Measurement;
-use super::{Bench, Mode, common, run_to};
+use super::{Bench, Mode, common, ended_with, quantile, run_to};
 use crate::failure::Failure;
 
 /// How long calls are kept alive while memory is looked at, and when it is looked at.
-const ALIVE: Duration = Duration::from_millis(900);
-const LOOK_AFTER: Duration = Duration::from_millis(500);
+const ALIVE: Duration = Duration::from_millis(700);
+const LOOK_AFTER: Duration = Duration::from_millis(400);
+
+/// How often the memory is looked at until it has settled, how far apart, and what is no change of it, in KiB.
+const LOOKS: usize = 20;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
+const SETTLED: i64 = 8;
 
 /// Two numbers of live calls: their difference is free of what is there only once.
 const FEW: usize = 2;
@@ -18,36 +23,53 @@ const MANY: usize = 8;
 impl Bench<'_> {
     /// Measures what a live instance makes dirty: calls are kept alive, and the process is looked at.
     pub(super) fn dirty_memory(&self) -> Result<Measurement, Failure> {
-        let (few, many) = (self.dirty_while_alive(FEW)?, self.dirty_while_alive(MANY)?);
+        let difference = || Ok(self.dirty_while_alive(MANY)? - self.dirty_while_alive(FEW)?);
+        let differences = (0..self.effort.looks).map(|_| difference()).collect::<Result<Vec<i64>, Failure>>()?;
+        // The allocator of the process takes and gives back memory as it likes: the middle of several is free of that.
         #[expect(clippy::cast_precision_loss, reason = "far fewer pages than a float can count")]
-        let each = (many - few) as f64 / (MANY - FEW) as f64;
+        let mut each = differences.iter().map(|kib| *kib as f64 / (MANY - FEW) as f64).collect::<Vec<_>>();
         Ok(self
             .named("dirty_memory", "dirty memory per live call")
-            .value(each, "KiB")
-            .samples(MANY - FEW)
+            .value(quantile(&mut each, 0.5), "KiB")
+            .samples(each.len() * (MANY - FEW))
             .covers("private dirty pages of the process, 8 calls alive against 2, their stacks included")
             .asked(self.subject.asked.dirty))
     }
 
-    /// Returns how many KiB more are dirty while so many calls are alive than before their first.
+    /// Returns how many KiB more are dirty while so many calls are alive than before them.
     fn dirty_while_alive(&self, calls: usize) -> Result<i64, Failure> {
-        // Whatever is built, and kept, is built by another sandbox.
-        let other = self.sandbox(1, Mode::Prepared)?;
-        common::block_on(run_to(&other, self.call(&other, self.subject.spin, "[false]"), CallStatus::Ok))??;
         let sandbox = self.sandbox(calls, Mode::Prepared)?;
-        let before = private_dirty_kib()?;
-        let during = thread::scope(|scope| {
-            for _ in 0..calls {
-                scope.spawn(|| {
-                    let call = self.call_within(&sandbox, self.subject.spin, "[true]", ALIVE);
-                    common::block_on(sandbox.invoke(call))
-                });
-            }
+        // Whatever is there only once, and whatever is built in the background, is there before.
+        for _ in 0..3 {
+            common::block_on(run_to(&sandbox, self.call(&sandbox, self.subject.spin, "[false]"), CallStatus::Ok))??;
+        }
+        let before = settled_dirty_kib()?;
+        thread::scope(|scope| {
+            let call = || sandbox.invoke_blocking(self.call_within(&sandbox, self.subject.spin, "[true]", ALIVE));
+            let alive: Vec<_> = (0..calls).map(|_| scope.spawn(call)).collect();
             thread::sleep(LOOK_AFTER);
-            private_dirty_kib()
-        })?;
-        Ok(during - before)
+            let during = private_dirty_kib();
+            for call in alive {
+                let outcome = call.join().map_err(|_| Failure::bug("a caller panicked"))?;
+                ended_with(outcome, CallStatus::Timeout)?;
+            }
+            Ok(during? - before)
+        })
     }
+}
+
+/// Waits until what is dirty stays the same for a while, or long enough, and returns it.
+fn settled_dirty_kib() -> Result<i64, Failure> {
+    let mut last = private_dirty_kib()?;
+    for _ in 0..LOOKS {
+        thread::sleep(BETWEEN_LOOKS);
+        let now = private_dirty_kib()?;
+        if (now - last).abs() <= SETTLED {
+            return Ok(now);
+        }
+        last = now;
+    }
+    Ok(last)
 }
 
 fn private_dirty_kib() -> Result<i64, Failure> {

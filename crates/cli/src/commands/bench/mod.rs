@@ -19,7 +19,9 @@ use std::time::Duration;
 
 use clap::Args;
 use greensand_app::{Environment, InstanceMode, Sandbox, SandboxSettings};
-use greensand_types::{CallStatus, Entry, FunctionRuntime, Invocation, JsonText, Language, Limits, SourceText};
+use greensand_types::{
+    CallOutcome, CallStatus, Entry, FunctionRuntime, HostFault, Invocation, JsonText, Language, Limits, SourceText,
+};
 
 use super::common;
 use crate::failure::{Ending, Failure};
@@ -81,6 +83,8 @@ struct Effort {
     starts: usize,
     /// Calls that run into their wall clock.
     stalls: usize,
+    /// Looks at the memory of live calls.
+    looks: usize,
 }
 
 const QUICK: Effort = Effort {
@@ -90,6 +94,7 @@ const QUICK: Effort = Effort {
     compile_for: Duration::from_millis(700),
     starts: 5,
     stalls: 10,
+    looks: 1,
 };
 const NORMAL: Effort = Effort {
     calls: 2_000,
@@ -98,6 +103,7 @@ const NORMAL: Effort = Effort {
     compile_for: Duration::from_secs(2),
     starts: 15,
     stalls: 24,
+    looks: 3,
 };
 const LONG: Effort = Effort {
     calls: 50_000,
@@ -106,6 +112,7 @@ const LONG: Effort = Effort {
     compile_for: Duration::from_secs(15),
     starts: 100,
     stalls: 400,
+    looks: 5,
 };
 
 /// How functions are run.
@@ -241,7 +248,12 @@ impl Bench<'_> {
 
 /// Runs a call that must end in a certain way, or nothing that is measured means anything.
 async fn run_to(sandbox: &Sandbox, call: Invocation, expected: CallStatus) -> Result<(), Failure> {
-    let outcome = sandbox.invoke(call).await.map_err(|fault| common::host_failure(&fault))?;
+    ended_with(sandbox.invoke(call).await, expected)
+}
+
+/// Checks that a call has ended as it must.
+fn ended_with(outcome: Result<CallOutcome, HostFault>, expected: CallStatus) -> Result<(), Failure> {
+    let outcome = outcome.map_err(|fault| common::host_failure(&fault))?;
     if outcome.status() == expected {
         return Ok(());
     }
