@@ -144,9 +144,79 @@ fn what_was_built_is_found_by_the_next_sandbox() {
 }
 
 #[test]
+fn what_was_built_before_needs_no_compiler_and_once_thoroughly_no_front_either() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let Some(sandbox) = open(folder.path()) else { return };
+    let text = "pub fn f(a: i64) -> i64 { a + 1 }";
+    let answer = |sandbox: &Sandbox| {
+        let outcome = call(sandbox, text, "[1]");
+        assert_eq!(outcome.value().map(|value| value.get()), Some("2"), "{outcome:?}");
+    };
+    let without = || {
+        let nothing = SandboxSettings { helper: None, tool_folders: Vec::new(), ..settings(folder.path()) };
+        let sandbox = Sandbox::open(nothing).unwrap();
+        sandbox.prepare_image(&"rust".parse().unwrap(), &|_| {}).unwrap();
+        sandbox
+    };
+    answer(&sandbox);
+    let once = without();
+    answer(&once);
+    assert_eq!(once.instances().made + once.instances().restored, 1, "the front reads what is to be improved");
+    // Called again, it is built thoroughly in the background.
+    answer(&sandbox);
+    let until = Instant::now() + Duration::from_secs(120);
+    loop {
+        let thoroughly = without();
+        answer(&thoroughly);
+        if thoroughly.instances().made == 0 {
+            break;
+        }
+        assert!(Instant::now() < until, "it was never built thoroughly");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn the_limits_of_one_build_decide_nothing_for_another() {
+    let Some(sandbox) = open(&images()) else { return };
+    let text = format!("pub fn f() -> u64 {{ {}_1 }}", std::process::id());
+    let limited = |build_wall, build_memory_bytes| {
+        let limits = Limits { build_wall, build_memory_bytes, ..Limits::DEFAULT };
+        block_on(sandbox.invoke(Invocation { limits, ..invocation(&text, "[]") })).unwrap()
+    };
+    let hurried = limited(Duration::from_millis(1), 1 << 30);
+    assert!(hurried.failure().unwrap().message.contains("took more than 0.001 s"), "{hurried:?}");
+    for memory in [1, 1 << 20, 8 << 20, 64 << 20] {
+        let starved = limited(Duration::from_secs(20), memory);
+        assert_eq!(starved.status(), CallStatus::Invalid, "{memory}: {starved:?}");
+    }
+    assert_eq!(call(&sandbox, &text, "[]").status(), CallStatus::Ok);
+}
+
+#[test]
+fn a_compiler_that_is_gone_is_no_fault_of_the_source() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let Some(sandbox) = open(folder.path()) else { return };
+    assert_eq!(call(&sandbox, "pub fn f() {}", "[]").status(), CallStatus::Ok);
+    let is_runtime = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with("runtime-rust-");
+    let runtime = fs::read_dir(folder.path()).unwrap().map(Result::unwrap).find(is_runtime).unwrap().path();
+    let hidden = folder.path().join("hidden");
+    fs::rename(&runtime, &hidden).unwrap();
+    let text = "pub fn f() -> u32 { 5 }";
+    let fault = block_on(sandbox.invoke(invocation(text, "[]"))).unwrap_err();
+    assert!(format!("{fault:?}").contains("there is nothing left in"), "{fault:?}");
+    // It is looked for again, and nothing is remembered of the source.
+    fs::rename(&hidden, &runtime).unwrap();
+    assert_eq!(call(&sandbox, text, "[]").value().unwrap().get(), "5");
+    let linked = "unsafe extern \"C\" { fn nowhere(); }\npub fn f() { unsafe { nowhere() } }";
+    assert_eq!(call(&sandbox, linked, "[]").status(), CallStatus::Invalid);
+}
+
+#[test]
 fn a_machine_without_the_compiler_is_told_what_to_do() {
     let sandbox = Sandbox::open(SandboxSettings { tool_folders: Vec::new(), ..settings(&images()) }).unwrap();
-    let failure = check_invalid(&sandbox, "pub fn f() {}", "there is no `rustc` on this machine");
+    let text = format!("pub fn f() -> u64 {{ {}_0 }}", std::process::id());
+    let failure = check_invalid(&sandbox, &text, "there is no `rustc` on this machine");
     assert!(failure.message.contains("to mend it: install Rust"), "{failure:?}");
 }
 

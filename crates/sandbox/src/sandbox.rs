@@ -8,13 +8,13 @@ use greensand_types::{
     Invocation, JsonKind, Language, Limits, SourceText, Tenant,
 };
 
-use crate::build::{BuildKey, BuildLimits, Builds, Plan};
+use crate::build::{BuildKey, Builds, Plan};
 use crate::call::{Executor, GuestCall, Nesting, Verb};
 use crate::describe::description;
 use crate::engine::{self, THREAD_STACK, thread_stack};
 use crate::image::{Image, ImageStore, Images};
 use crate::jail::Jail;
-use crate::module::{Compiler, ModuleRefusal, Modules, OpenModule};
+use crate::module::{BuildLimits, Compiler, ModuleRefusal, Modules, OpenModule, Unopened};
 use crate::ticker::Ticker;
 use crate::worker::{Cancellation, QueueBounds, WorkError, WorkerPool, panic_message, wait_for};
 use crate::{
@@ -226,12 +226,15 @@ impl Sandbox {
 
     /// Opens the module that a source is, and runs a call of it on a worker.
     async fn run_module(&self, tenant: &Tenant, call: GuestCall) -> Result<CallOutcome, HostFault> {
-        let module = match self.open_module(tenant, &call.source).await? {
+        let module = match self.open_module(tenant, &call.source, BuildLimits::of(&call.limits)).await? {
             Ok(module) => module,
             Err(refusal) => return refusal.into_outcome(),
         };
         let core = self.shared.core.clone();
-        let work = move |cancellation: &Cancellation| core.executor.run_module(&module, &call, cancellation);
+        let work = move |cancellation: &Cancellation| {
+            core.open_images(&call.grants)?;
+            core.executor.run_module(&module, &call, cancellation)
+        };
         answer(self.shared.workers.run(tenant, work).await)?
     }
 
@@ -240,13 +243,30 @@ impl Sandbox {
         &self,
         tenant: &Tenant,
         source: &Arc<str>,
+        limits: BuildLimits,
     ) -> Result<Result<Arc<OpenModule>, ModuleRefusal>, HostFault> {
         if let Some(module) = self.shared.core.modules.opened(source) {
             return Ok(Ok(module));
         }
         let (core, source) = (self.shared.core.clone(), source.clone());
-        let open = move |cancellation: &Cancellation| core.modules.open_source(&source, cancellation);
-        answer(self.shared.openers.run(tenant, open).await)
+        let open = move |cancellation: &Cancellation| core.modules.open_source(&source, limits, cancellation);
+        self.on_opener(tenant, open).await
+    }
+
+    /// Has an opener do something, and again whenever what others were busy with is done. No opener waits meanwhile.
+    async fn on_opener<T: Send + 'static>(
+        &self,
+        tenant: &Tenant,
+        work: impl Fn(&Cancellation) -> Result<T, Unopened> + Clone + Send + 'static,
+    ) -> Result<Result<T, ModuleRefusal>, HostFault> {
+        loop {
+            match answer(self.shared.openers.run(tenant, work.clone()).await)? {
+                Ok(opened) => return Ok(Ok(opened)),
+                Err(Unopened::Refused(refusal)) => return Ok(Err(refusal)),
+                // Whoever ends without a word has ended, too.
+                Err(Unopened::Awaited(ended)) => drop(ended.await),
+            }
+        }
     }
 
     /// Runs a call of a function of a compiled language, building it first unless that was done before.
@@ -260,7 +280,10 @@ impl Sandbox {
             Err(outcome) => return Ok(outcome),
         };
         let work = move |cancellation: &Cancellation| match (call.verb, module) {
-            (Verb::Invoke, Some(module)) => core.executor.run_module(&module, &call, cancellation),
+            (Verb::Invoke, Some(module)) => {
+                core.open_images(&call.grants)?;
+                core.executor.run_module(&module, &call, cancellation)
+            }
             // The front knows what a source says of itself.
             _ => core.executor.run_source(&*core.image(position)?, &for_front(&call), cancellation),
         };
@@ -282,21 +305,33 @@ impl Sandbox {
         if let Some(module) = core.builds.opened(&key) {
             return Ok(Ok(Some(module)));
         }
+        let (limits, is_named) = (BuildLimits::of(&call.limits), !call.entry.is_empty());
+        if is_named {
+            // What was built thoroughly before needs neither its compiler nor its front.
+            let finder = core.clone();
+            let find = move |cancellation: &Cancellation| {
+                finder.builds.find(template, key, limits, &|| cancellation.is_requested())
+            };
+            match self.on_opener(tenant, find).await? {
+                Ok(Some(module)) => return Ok(Ok(Some(module))),
+                Ok(None) => {}
+                Err(refusal) => return refusal.into_outcome().map(Err),
+            }
+        }
         let (planner, planned) = (core.clone(), call.clone());
         let work = move |cancellation: &Cancellation| planner.plan(position, &planned, cancellation);
         let plan = match answer(self.shared.workers.run(tenant, work).await)?? {
-            Ok(plan) => plan,
+            Ok(plan) => Arc::new(plan),
             Err(outcome) => return Ok(Err(outcome)),
         };
-        let (limits, is_named) = (BuildLimits::of(&call.limits), !call.entry.is_empty());
         let open = move |cancellation: &Cancellation| {
             let is_cancelled = || cancellation.is_requested();
             match is_named {
-                true => core.builds.open(template, key, plan, limits, &is_cancelled).map(Some),
+                true => core.builds.open(template, key, &plan, limits, &is_cancelled).map(Some),
                 false => core.builds.check(template, key, &plan, limits, &is_cancelled).map(|()| None),
             }
         };
-        match answer(self.shared.openers.run(tenant, open).await)? {
+        match self.on_opener(tenant, open).await? {
             Ok(module) => Ok(Ok(module)),
             Err(refusal) => refusal.into_outcome().map(Err),
         }
@@ -311,10 +346,13 @@ impl Sandbox {
             match &core.images.template(position).kind {
                 GuestKind::Interpreter { .. } => {}
                 GuestKind::Compiled { .. } => {
-                    let call = looking_at(Verb::Prepare, &grant.source, grant.entry.clone(), Limits::DEFAULT);
+                    let call = looking_at(Verb::Prepare, &grant.source, grant.entry.clone(), grant.limits);
                     let _ = self.build(tenant, position, &Arc::new(call)).await?;
                 }
-                GuestKind::Module => drop(self.open_module(tenant, &grant.source.text).await?),
+                GuestKind::Module => {
+                    let limits = BuildLimits::of(&grant.limits);
+                    drop(self.open_module(tenant, &grant.source.text, limits).await?);
+                }
             }
         }
         Ok(())
@@ -372,15 +410,20 @@ fn looking_at(verb: Verb, source: &SourceText, entry: String, limits: Limits) ->
 impl Core {
     fn run(&self, position: usize, call: &GuestCall, cancellation: &Cancellation) -> Result<CallOutcome, HostFault> {
         let image = self.image(position)?;
-        // The clock of the call covers the calls nested in it, but never the making of an image.
-        for (_, function) in call.grants.functions.iter() {
+        self.open_images(&call.grants)?;
+        self.executor.run(&image, call, cancellation)
+    }
+
+    /// Opens the images of what a call is granted: its clock covers the calls nested in it, but never the making of an image.
+    fn open_images(&self, grants: &Grants) -> Result<(), HostFault> {
+        for (_, function) in grants.functions.iter() {
             let GrantedFunction::Learned(grant) = function else { continue };
             match self.language_of(&grant.source) {
-                Ok(position) if self.images.template(position).image().is_some() => drop(self.image(position)?),
+                Ok(position) if is_interpreted(self.images.template(position)) => drop(self.image(position)?),
                 Ok(_) | Err(_) => {}
             }
         }
-        self.executor.run(&image, call, cancellation)
+        Ok(())
     }
 
     /// Has everything ready that builds of a language need, if there are any.
@@ -504,6 +547,14 @@ impl FunctionRuntime for Sandbox {
     fn default_limits(&self, language: &Language) -> Option<Limits> {
         let template = self.languages().find(|template| template.name == language.as_str())?;
         Some(Limits { memory_bytes: template.default_memory_bytes, ..Limits::DEFAULT })
+    }
+}
+
+/// Says whether calls of a language run on its image.
+fn is_interpreted(template: &GuestTemplate) -> bool {
+    match &template.kind {
+        GuestKind::Interpreter { .. } => true,
+        GuestKind::Compiled { .. } | GuestKind::Module => false,
     }
 }
 

@@ -214,6 +214,53 @@ fn wild_ranges_end_the_call_at_every_import() {
 }
 
 #[test]
+fn the_limits_of_one_build_decide_nothing_for_another() {
+    let wasm = replies(0, 0, "", "\"limits\"");
+    let hurried = Limits { build_wall: Duration::from_millis(1), ..LIMITS };
+    check(&call_with(&wasm, hurried), CallStatus::Invalid, "took more than 0.001 s");
+    check(&call_with(&wasm, hurried), CallStatus::Invalid, "took more than 0.001 s");
+    for build_memory_bytes in [0, 1, 1 << 20, 8 << 20] {
+        let starved = call_with(&wasm, Limits { build_memory_bytes, ..LIMITS });
+        assert_eq!(starved.status(), CallStatus::Invalid, "{build_memory_bytes}: {starved:?}");
+    }
+    assert_eq!(value(&call(&wasm)), "\"limits\"");
+    // What is open needs no build.
+    assert_eq!(value(&call_with(&wasm, hurried)), "\"limits\"");
+}
+
+#[test]
+fn who_asks_for_what_others_compile_holds_nobody_up() {
+    // Two ask for what takes long to compile, and there are two openers.
+    let slow = module_that_is_slow_to_compile();
+    let waits: Vec<_> = (0..2)
+        .map(|_| {
+            let slow = slow.clone();
+            std::thread::spawn(move || call(&slow))
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(200));
+    let begun = Instant::now();
+    assert_eq!(value(&call(&replies(0, 0, "", "\"quick\""))), "\"quick\"");
+    let took = begun.elapsed();
+    let are_busy = waits.iter().all(|wait| !wait.is_finished());
+    let slow: Vec<_> = waits.into_iter().map(|wait| wait.join().unwrap().ending).collect();
+    assert_eq!(slow[0], slow[1]);
+    assert!(are_busy, "nothing was shown: the slow module was compiled before the quick one, within {took:?}");
+}
+
+/// A module of which the compiler takes some seconds: most that a function may have of locals and conditions.
+fn module_that_is_slow_to_compile() -> Vec<u8> {
+    let locals = "(local i32)".repeat(3_000);
+    let mut body = String::from("(loop $again ");
+    for local in 2..3_000 {
+        let _ =
+            write!(body, "(if (local.get 0) (then (local.set {local} (i32.add (local.get {local}) (i32.const 1)))))");
+    }
+    body.push_str("(br_if $again (local.get 2))) (i64.const 0)");
+    core("", &format!("{locals} {body}"))
+}
+
+#[test]
 fn imports_that_are_not_granted_are_refused_before_anything_runs() {
     for (import, message) in [
         (

@@ -1,22 +1,23 @@
-use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use greensand_guest_templates::{GuestKind, GuestTemplate, Recipe};
-use greensand_types::{ContentId, Limits};
+use greensand_types::ContentId;
 
 use super::compile::{Effort, compile};
 use super::improve::Improver;
 use super::plan::Plan;
-use super::toolchain::{self, Toolchain, ToolchainStatus};
+use super::toolchain::ToolchainStatus;
+use super::toolchains::Toolchains;
 use crate::image::ImageStore;
 use crate::jail::Jail;
-use crate::module::{ModuleRefusal, Modules, OpenModule, OpenModules, Tier};
+use crate::module::{BuildLimits, ModuleRefusal, Modules, OpenModule, OpenModules, Tier, Unopened};
+use crate::worker::wait_for;
 
 /// How long a refusal is remembered, of a source or of the whole machine: who asks again meanwhile is told at once.
-const REMEMBERED: Duration = Duration::from_secs(60);
+pub(super) const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// Which function is meant: a source and an entry in a language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,25 +32,14 @@ impl BuildKey {
     }
 
     /// The key under which one build of it is kept.
-    fn kept(&self, toolchain: &Toolchain, effort: Effort) -> ContentId {
-        let mut id = ContentId::of("built");
-        id.field(self.0.to_string().as_bytes()).field(toolchain.id.to_string().as_bytes());
+    ///
+    /// The compiler's version is no part of it: what an earlier compiler built stays as it was built, so that a function
+    /// that is kept needs no compiler.
+    fn kept(&self, recipe: ContentId, effort: Effort) -> ContentId {
+        let mut id = ContentId::of("built by recipe");
+        id.field(self.0.to_string().as_bytes()).field(recipe.to_string().as_bytes());
         id.field(effort.as_str().as_bytes());
         id.finish()
-    }
-}
-
-/// What a build may use.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct BuildLimits {
-    pub(super) wall: Duration,
-    pub(super) memory_bytes: u64,
-}
-
-impl BuildLimits {
-    /// The part of a call's limits that is about its build.
-    pub(crate) fn of(limits: &Limits) -> Self {
-        Self { wall: limits.build_wall, memory_bytes: limits.build_memory_bytes }
     }
 }
 
@@ -59,16 +49,12 @@ pub(crate) struct Builds {
     improver: Improver,
 }
 
-/// When the compiler of a language was looked for, and what was found.
-type LookedFor = (Instant, Result<Arc<Toolchain>, String>);
-
 /// What the thread in the background shares.
 struct Shared {
     jail: Arc<Jail>,
     store: ImageStore,
     folder: PathBuf,
-    tool_folders: Vec<PathBuf>,
-    toolchains: Mutex<HashMap<&'static str, LookedFor>>,
+    toolchains: Toolchains,
     open: OpenModules,
     modules: Arc<Modules>,
 }
@@ -85,8 +71,8 @@ impl Builds {
         tool_folders: Vec<PathBuf>,
         modules: Arc<Modules>,
     ) -> io::Result<Self> {
-        let (toolchains, open) = Default::default();
-        let shared = Shared { jail, store, folder, tool_folders, toolchains, open, modules };
+        let toolchains = Toolchains::new(tool_folders, folder.clone());
+        let shared = Shared { jail, store, folder, toolchains, open: OpenModules::default(), modules };
         Ok(Self { shared: Arc::new(shared), improver: Improver::start()? })
     }
 
@@ -97,28 +83,43 @@ impl Builds {
         Some(module)
     }
 
-    /// Opens a function, building it unless it is kept. Blocks until that is done.
+    /// Opens a function that was built thoroughly before, without its compiler or its front; nothing if none was.
     ///
     /// # Errors
-    /// When it does not compile, is refused, or the host cannot do its part.
+    /// When it is refused, the host cannot do its part, or somebody else opens it.
+    pub(crate) fn find(
+        &self,
+        template: &'static GuestTemplate,
+        key: BuildKey,
+        limits: BuildLimits,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<Option<Arc<OpenModule>>, Unopened> {
+        let shared = &self.shared;
+        let Some(wasm) = shared.kept(template, key, Effort::Thorough)? else { return Ok(None) };
+        let open = || Ok(shared.modules.open(&wasm, Tier::Full, limits, is_cancelled)?);
+        shared.open.get_or_open(*key.0.as_bytes(), limits, REMEMBERED, open).map(Some)
+    }
+
+    /// Opens a function, building it unless it is kept. Blocks until that is done, unless somebody else does it.
+    ///
+    /// # Errors
+    /// When it does not compile, is refused, the host cannot do its part, or somebody else builds it.
     pub(crate) fn open(
         &self,
         template: &'static GuestTemplate,
         key: BuildKey,
-        plan: Plan,
+        plan: &Arc<Plan>,
         limits: BuildLimits,
         is_cancelled: &dyn Fn() -> bool,
-    ) -> Result<Arc<OpenModule>, ModuleRefusal> {
+    ) -> Result<Arc<OpenModule>, Unopened> {
         let shared = &self.shared;
-        shared.open.get_or_open(*key.0.as_bytes(), REMEMBERED, || {
-            let toolchain = shared.toolchain(template)?;
-            if let Some(wasm) = shared.store.find_built(key.kept(&toolchain, Effort::Thorough)) {
-                return shared.modules.open(&wasm, Tier::Full, is_cancelled);
-            }
-            let wasm = shared.built(&toolchain, key, &plan, Effort::Quick, limits, is_cancelled)?;
-            let module = shared.modules.open(&wasm, Tier::Quick, is_cancelled)?;
-            let weak = Arc::downgrade(shared);
-            self.improver.remember(key, move |is_stopped| improve(&weak, &toolchain, key, &plan, limits, is_stopped));
+        shared.open.get_or_open(*key.0.as_bytes(), limits, REMEMBERED, || {
+            let wasm = shared.built(template, key, plan, Effort::Quick, limits, is_cancelled)?;
+            let module = shared.modules.open(&wasm, Tier::Quick, limits, is_cancelled)?;
+            shared.keep(template, key, Effort::Quick, &wasm);
+            let (weak, planned) = (Arc::downgrade(shared), plan.clone());
+            let job = move |is_stopped: &dyn Fn() -> bool| improve(&weak, template, key, &planned, limits, is_stopped);
+            self.improver.remember(key, plan.bytes(), job);
             Ok(module)
         })
     }
@@ -126,7 +127,7 @@ impl Builds {
     /// Says whether a plan compiles, without opening what comes of it. Blocks until that is done.
     ///
     /// # Errors
-    /// When it does not, or the host cannot do its part.
+    /// When it does not, the host cannot do its part, or somebody else looks for the compiler.
     pub(crate) fn check(
         &self,
         template: &'static GuestTemplate,
@@ -134,89 +135,124 @@ impl Builds {
         plan: &Plan,
         limits: BuildLimits,
         is_cancelled: &dyn Fn() -> bool,
-    ) -> Result<(), ModuleRefusal> {
-        let toolchain = self.shared.toolchain(template)?;
-        self.shared.built(&toolchain, key, plan, Effort::Quick, limits, is_cancelled).map(drop)
+    ) -> Result<(), Unopened> {
+        let wasm = self.shared.built(template, key, plan, Effort::Quick, limits, is_cancelled)?;
+        self.shared.keep(template, key, Effort::Quick, &wasm);
+        Ok(())
     }
 
     /// Has everything ready that every build of a language needs. Blocks until that is done.
     ///
+    /// Where its runtime library was built before, the compiler is not asked: the first build does that.
+    ///
     /// # Errors
     /// Why the language cannot be compiled here.
     pub(crate) fn prepare(&self, template: &'static GuestTemplate) -> Result<(), ModuleRefusal> {
-        self.shared.toolchain(template).map(drop)
+        let recipe = recipe(template)?;
+        if self.shared.toolchains.was_open(template, recipe) {
+            return Ok(());
+        }
+        loop {
+            match self.shared.toolchains.get(template, recipe) {
+                Ok(_) => return Ok(()),
+                Err(Unopened::Refused(refusal)) => return Err(refusal),
+                // Whoever ends without a word has ended, too.
+                Err(Unopened::Awaited(ended)) => drop(wait_for(ended)),
+            }
+        }
     }
 
     /// Says whether a language can be compiled here, without building anything.
     pub(crate) fn status(&self, template: &'static GuestTemplate) -> ToolchainStatus {
-        let Some(recipe) = recipe(template) else { return ToolchainStatus::NotNeeded };
-        match toolchain::find(recipe, &self.shared.tool_folders, &self.shared.folder) {
-            Ok(found) => ToolchainStatus::Found(found.version.lines().next().unwrap_or_default().to_owned()),
-            Err(status) => status,
+        match recipe(template) {
+            Ok(recipe) => self.shared.toolchains.status(recipe),
+            Err(_) => ToolchainStatus::NotNeeded,
         }
     }
 }
 
+impl Drop for Builds {
+    fn drop(&mut self) {
+        // Whoever waits for a compiler is let go, the thread of the background among them.
+        self.shared.toolchains.close();
+    }
+}
+
 impl Shared {
-    /// Returns the compiler of a language; where something is missing, it is looked for again after a while.
-    fn toolchain(&self, template: &'static GuestTemplate) -> Result<Arc<Toolchain>, ModuleRefusal> {
-        let Some(recipe) = recipe(template) else {
-            return Err(ModuleRefusal::Fault(format!("`{}` is not a compiled language", template.name)));
-        };
-        let mut known = self.toolchains.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.get(template.name) {
-            Some((_, Ok(toolchain))) => return Ok(toolchain.clone()),
-            Some((since, Err(reason))) if since.elapsed() < REMEMBERED => {
-                return Err(ModuleRefusal::NoCompiler(reason.clone()));
-            }
-            Some((_, Err(_))) | None => {}
-        }
-        let opened = Toolchain::open(template, recipe, &self.tool_folders, &self.folder).map(Arc::new);
-        known.insert(template.name, (Instant::now(), opened.clone()));
-        opened.map_err(ModuleRefusal::NoCompiler)
+    /// Finds a build that is kept.
+    fn kept(
+        &self,
+        template: &'static GuestTemplate,
+        key: BuildKey,
+        effort: Effort,
+    ) -> Result<Option<Vec<u8>>, ModuleRefusal> {
+        let id = self.toolchains.recipe_id(template, recipe(template)?);
+        Ok(self.store.find_built(key.kept(id, effort)))
     }
 
     /// Returns what a plan is built to, as it is kept or newly built.
     fn built(
         &self,
-        toolchain: &Toolchain,
+        template: &'static GuestTemplate,
         key: BuildKey,
         plan: &Plan,
         effort: Effort,
         limits: BuildLimits,
         is_cancelled: &dyn Fn() -> bool,
-    ) -> Result<Vec<u8>, ModuleRefusal> {
-        let kept = key.kept(toolchain, effort);
-        if let Some(wasm) = self.store.find_built(kept) {
+    ) -> Result<Vec<u8>, Unopened> {
+        if let Some(wasm) = self.kept(template, key, effort)? {
             return Ok(wasm);
         }
-        let wasm = compile(&self.jail, toolchain, plan, effort, limits, &self.folder, is_cancelled)?;
-        // A folder that cannot be written is no error: the next process builds the function again.
-        let _ = self.store.keep_built(kept, &wasm);
-        Ok(wasm)
+        let recipe = recipe(template)?;
+        let toolchain = self.toolchains.get(template, recipe)?;
+        let wasm = compile(&self.jail, &toolchain, plan, effort, limits, &self.folder, is_cancelled);
+        if let Err(ModuleRefusal::Fault(_)) = &wasm {
+            // Perhaps the compiler is another one by now.
+            self.toolchains.forget(template);
+        }
+        Ok(wasm?)
+    }
+
+    /// Keeps a build, once its native code is kept: whoever finds it needs no compiler for either.
+    fn keep(&self, template: &'static GuestTemplate, key: BuildKey, effort: Effort, wasm: &[u8]) {
+        let Ok(recipe) = recipe(template) else { return };
+        let id = key.kept(self.toolchains.recipe_id(template, recipe), effort);
+        if self.store.find_built(id).is_none() {
+            // A folder that cannot be written is no error: the next process builds the function again.
+            let _ = self.store.keep_built(id, wasm);
+        }
     }
 }
 
 /// Builds a function thoroughly and has further calls run that.
 fn improve(
     shared: &Weak<Shared>,
-    toolchain: &Toolchain,
+    template: &'static GuestTemplate,
     key: BuildKey,
     plan: &Plan,
     limits: BuildLimits,
     is_stopped: &dyn Fn() -> bool,
 ) {
     let Some(shared) = shared.upgrade() else { return };
-    let wasm = shared.built(toolchain, key, plan, Effort::Thorough, limits, is_stopped);
-    // If it cannot be improved, it runs on as it is.
-    if let Ok(module) = wasm.and_then(|wasm| shared.modules.open(&wasm, Tier::Full, is_stopped)) {
+    let wasm = loop {
+        match shared.built(template, key, plan, Effort::Thorough, limits, is_stopped) {
+            Ok(wasm) => break wasm,
+            // If it cannot be improved, it runs on as it is.
+            Err(Unopened::Refused(_)) => return,
+            Err(Unopened::Awaited(ended)) => drop(wait_for(ended)),
+        }
+    };
+    if let Ok(module) = shared.modules.open(&wasm, Tier::Full, limits, is_stopped) {
+        shared.keep(template, key, Effort::Thorough, &wasm);
         shared.open.replace(*key.0.as_bytes(), module);
     }
 }
 
-fn recipe(template: &'static GuestTemplate) -> Option<&'static Recipe> {
+fn recipe(template: &'static GuestTemplate) -> Result<&'static Recipe, ModuleRefusal> {
     match &template.kind {
-        GuestKind::Compiled { recipe, .. } => Some(recipe),
-        GuestKind::Interpreter { .. } | GuestKind::Module => None,
+        GuestKind::Compiled { recipe, .. } => Ok(recipe),
+        GuestKind::Interpreter { .. } | GuestKind::Module => {
+            Err(ModuleRefusal::Fault(format!("`{}` is not a compiled language", template.name)))
+        }
     }
 }

@@ -2,15 +2,18 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::builds::BuildLimits;
 use super::diagnostics::{self, Marks};
 use super::plan::Plan;
+use super::runtime;
 use super::toolchain::Toolchain;
 use crate::jail::{Jail, JailEnding, JailFault, JailReport, JailedCommand, Priority};
-use crate::module::ModuleRefusal;
+use crate::module::{BuildLimits, ModuleRefusal};
 
 /// The largest module that is taken, in bytes.
 const MOST_OUTPUT: u64 = 64 << 20;
+
+/// The room that must be left where a build failed, in bytes: less is no fault of its source.
+const ROOM: usize = 1 << 20;
 
 /// What is kept of what a compiler says, in bytes.
 const MOST_WORDS: usize = 256 << 10;
@@ -49,6 +52,7 @@ pub(super) fn compile(
 ) -> Result<Vec<u8>, ModuleRefusal> {
     jail.check().map_err(|fault| no_compiler(&fault))?;
     let recipe = toolchain.recipe;
+    runtime::touch(&toolchain.runtime);
     let fault = |what: &str, error: &std::io::Error| ModuleRefusal::Fault(format!("{what} for a build: {error}"));
     let work = tempfile::Builder::new().prefix("work-").tempdir_in(cache).or_else(|_| tempfile::tempdir());
     let work = work.map_err(|error| fault("make a folder", &error))?;
@@ -72,7 +76,7 @@ pub(super) fn compile(
     let report = jail.run(&command, is_cancelled).map_err(|fault| no_compiler(&fault))?;
     match report.ending {
         JailEnding::Exited(0) => {}
-        _ => return Err(refusal(toolchain, &report, limits, work.path())),
+        _ => return Err(refusal(toolchain, &report, limits, work.path(), is_cancelled)),
     }
     let mut module = Vec::new();
     let read = fs::File::open(work.path().join(recipe.output))
@@ -82,7 +86,13 @@ pub(super) fn compile(
 }
 
 /// Says why there is no module.
-fn refusal(toolchain: &Toolchain, report: &JailReport, limits: BuildLimits, work: &Path) -> ModuleRefusal {
+fn refusal(
+    toolchain: &Toolchain,
+    report: &JailReport,
+    limits: BuildLimits,
+    work: &Path,
+    is_cancelled: &dyn Fn() -> bool,
+) -> ModuleRefusal {
     const ABORTED: i32 = 6;
     const OUT_OF_PROCESSOR_TIME: i32 = 24;
     let said = [report.stderr.as_slice(), &report.stdout].concat();
@@ -96,9 +106,19 @@ fn refusal(toolchain: &Toolchain, report: &JailReport, limits: BuildLimits, work
         JailEnding::Signalled(ABORTED) if says_no_memory(&said) => memory(),
         JailEnding::Exited(_) | JailEnding::Signalled(_) => {
             let hidden = [(work, "."), (&*toolchain.runtime, "<runtime>"), (&*toolchain.root, "<compiler>")];
-            ModuleRefusal::NotBuilt(Box::new(diagnostics::failure(Marks::of(toolchain.recipe), &said, &hidden)))
+            let diagnosis = diagnostics::read(Marks::of(toolchain.recipe), &said, &hidden);
+            // What points at nothing in the source may have been the machine's doing.
+            let fault = if diagnosis.is_placed { None } else { own_fault(toolchain, work, is_cancelled) };
+            fault.unwrap_or_else(|| ModuleRefusal::NotBuilt(Box::new(diagnosis.failure)))
         }
     }
+}
+
+/// Looks for what of this machine would keep any source from being compiled.
+fn own_fault(toolchain: &Toolchain, work: &Path, is_cancelled: &dyn Fn() -> bool) -> Option<ModuleRefusal> {
+    let full = fs::write(work.join("room"), vec![0; ROOM]).err().map(|error| format!("there is no room: {error}"));
+    let reason = full.or_else(|| toolchain.change(work, is_cancelled))?;
+    Some(ModuleRefusal::Fault(format!("compile a source: {reason}")))
 }
 
 /// Says whether a compiler that was aborted told of memory. It chooses between two sentences, not between two classes.

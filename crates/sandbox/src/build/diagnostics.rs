@@ -20,8 +20,17 @@ impl Marks {
     }
 }
 
-/// Returns what is wrong with a source: the first error as the message, everything that was said as the trace.
-pub(super) fn failure(marks: Marks, said: &[u8], hidden: &[(&Path, &str)]) -> Failure {
+/// What a compiler says of a source.
+#[derive(Debug)]
+pub(super) struct Diagnosis {
+    /// The first error as the message, everything that was said as the trace.
+    pub(super) failure: Failure,
+    /// Whether the first error points at a place in the source.
+    pub(super) is_placed: bool,
+}
+
+/// Reads what is wrong with a source.
+pub(super) fn read(marks: Marks, said: &[u8], hidden: &[(&Path, &str)]) -> Diagnosis {
     let mut said = readable(said, 4 * LONGEST_TRACE);
     for (path, word) in hidden {
         said = said.replace(&*path.to_string_lossy(), word);
@@ -30,7 +39,8 @@ pub(super) fn failure(marks: Marks, said: &[u8], hidden: &[(&Path, &str)]) -> Fa
     let error = lines.iter().position(|line| line.starts_with(marks.error));
     let Some(error) = error else {
         let trace = Some(readable(said.as_bytes(), LONGEST_TRACE)).filter(|trace| !trace.is_empty());
-        return Failure { message: "the source does not compile".into(), trace };
+        let failure = Failure { message: "the source does not compile".into(), trace };
+        return Diagnosis { failure, is_placed: false };
     };
     // The place of the first error stands before the next one.
     let rest = lines[error + 1..].iter().take_while(|line| !line.starts_with(marks.error));
@@ -39,10 +49,9 @@ pub(super) fn failure(marks: Marks, said: &[u8], hidden: &[(&Path, &str)]) -> Fa
         Some((line, column)) => format!("{} (line {line}, column {column})", lines[error]),
         None => lines[error].to_owned(),
     };
-    Failure {
-        message: readable(message.as_bytes(), LONGEST_MESSAGE),
-        trace: Some(readable(said.as_bytes(), LONGEST_TRACE)),
-    }
+    let message = readable(message.as_bytes(), LONGEST_MESSAGE);
+    let failure = Failure { message, trace: Some(readable(said.as_bytes(), LONGEST_TRACE)) };
+    Diagnosis { failure, is_placed: place.is_some() }
 }
 
 /// Reads a line and a column with a colon between.
@@ -58,9 +67,10 @@ mod tests {
     const MARKS: Marks = Marks { error: "wrong", place: "at x:" };
 
     fn check(said: &str, message: &str) -> Failure {
-        let failure = failure(MARKS, said.as_bytes(), &[(Path::new("/secret/place"), "<tool>")]);
-        assert_eq!(failure.message, message);
-        failure
+        let diagnosis = read(MARKS, said.as_bytes(), &[(Path::new("/secret/place"), "<tool>")]);
+        assert_eq!(diagnosis.failure.message, message);
+        assert_eq!(diagnosis.is_placed, message.contains("(line"));
+        diagnosis.failure
     }
 
     #[test]

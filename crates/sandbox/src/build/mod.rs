@@ -6,7 +6,8 @@
 //! [`Toolchain`] is a recipe that fits this machine, with the language's runtime library built once per machine.
 //!
 //! There are two ways to build: *quick*, for the first calls, and *thorough*, in the background, for a function that is
-//! called again. Both are kept in the cache folder by everything that decides what they are.
+//! called again. Both are kept in the cache folder by everything that this repository knows of them: what was built once is
+//! opened without its compiler, and stays as the compiler of that day built it.
 
 mod builds;
 mod compile;
@@ -15,7 +16,9 @@ mod improve;
 mod plan;
 mod runtime;
 mod toolchain;
+mod toolchains;
+mod wait;
 
-pub(crate) use builds::{BuildKey, BuildLimits, Builds};
+pub(crate) use builds::{BuildKey, Builds};
 pub(crate) use plan::Plan;
 pub use toolchain::ToolchainStatus;

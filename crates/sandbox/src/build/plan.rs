@@ -32,6 +32,11 @@ impl Plan {
         }
     }
 
+    /// Returns how many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.files.iter().map(|(name, text)| name.len() + text.len()).sum()
+    }
+
     /// Writes the files.
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
         self.files.iter().try_for_each(|(name, text)| fs::write(folder.join(name), text))

@@ -6,15 +6,15 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
 use greensand_guest_templates::Recipe;
 use greensand_types::ContentId;
 
 use super::toolchain::{Found, fill};
+use super::wait::run_within;
 use crate::call::readable;
 
 /// How long building it may take, downloads included.
@@ -26,6 +26,26 @@ const LONGEST_WORDS: usize = 2 << 10;
 /// One build at a time in this process.
 static BUILDING: Mutex<()> = Mutex::new(());
 
+/// Returns the folder of what a recipe was built to: a folder in it for each compiler.
+fn folder_of(language: &str, recipe: ContentId, cache: &Path) -> PathBuf {
+    cache.join(format!("runtime-{language}-{}", recipe.short()))
+}
+
+/// Says whether the library of a recipe was built before, by whatever compiler.
+pub(super) fn is_built(language: &str, recipe: ContentId, cache: &Path) -> bool {
+    let folder = folder_of(language, recipe, cache);
+    let is_built = fs::read_dir(&folder).is_ok_and(|mut built| built.next().is_some());
+    if is_built {
+        touch(&folder);
+    }
+    is_built
+}
+
+/// Notes that a folder is of use. Only when it is pruned depends on it.
+pub(super) fn touch(folder: &Path) {
+    let _ = File::open(folder).and_then(|folder| folder.set_modified(SystemTime::now()));
+}
+
 /// Returns the folder of the built library, building it if need be.
 ///
 /// # Errors
@@ -34,12 +54,15 @@ pub(super) fn open(
     language: &str,
     recipe: &Recipe,
     found: &Found,
-    id: ContentId,
+    [recipe_id, compiler_id]: [ContentId; 2],
     cache: &Path,
+    is_stopped: &dyn Fn() -> bool,
 ) -> Result<PathBuf, String> {
-    let folder = cache.join(format!("runtime-{language}-{}", id.short()));
+    let of_recipe = folder_of(language, recipe_id, cache);
+    let folder = of_recipe.join(compiler_id.short());
     let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     if folder.is_dir() {
+        touch(&folder);
         return Ok(folder);
     }
     let described = |what: &str, error: &dyn std::fmt::Display| {
@@ -49,10 +72,11 @@ pub(super) fn open(
     let work = work.map_err(|error| described("make a folder", &error))?;
     write(recipe, work.path()).map_err(|error| described("write its sources", &error))?;
     // What is there already is tried first: then nothing is asked of the network.
-    let offline = build(recipe, found, recipe.runtime.offline, work.path());
+    let offline = build(recipe, found, recipe.runtime.offline, work.path(), is_stopped);
     offline
-        .or_else(|_| build(recipe, found, recipe.runtime.online, work.path()))
+        .or_else(|_| build(recipe, found, recipe.runtime.online, work.path(), is_stopped))
         .map_err(|reason| described("its builder failed", &readable(reason.as_bytes(), LONGEST_WORDS)))?;
+    fs::create_dir_all(&of_recipe).map_err(|error| described("keep it", &error))?;
     match fs::rename(work.path().join(recipe.runtime.output), &folder) {
         Ok(()) => Ok(folder),
         // Another process was faster.
@@ -72,7 +96,13 @@ fn write(recipe: &Recipe, folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn build(recipe: &Recipe, found: &Found, arguments: &[&str], work: &Path) -> Result<(), String> {
+fn build(
+    recipe: &Recipe,
+    found: &Found,
+    arguments: &[&str],
+    work: &Path,
+    is_stopped: &dyn Fn() -> bool,
+) -> Result<(), String> {
     let values: [(&str, &Path); 2] = [("root", &found.root), ("program", &found.program)];
     let log = work.join("log");
     let in_words = |error: io::Error| error.to_string();
@@ -83,28 +113,11 @@ fn build(recipe: &Recipe, found: &Found, arguments: &[&str], work: &Path) -> Res
     for (name, value) in recipe.runtime.environment {
         command.env(name, fill(value, &values));
     }
-    let status = wait(command).map_err(in_words)?;
+    let status = run_within(&mut command, LONGEST_BUILD, is_stopped).map_err(in_words)?;
     if status.is_some_and(|status| status.success()) {
         return Ok(());
     }
     let words = fs::read(&log).unwrap_or_default();
     let ending = status.map_or_else(|| "it took too long".to_owned(), |status| status.to_string());
     Err(format!("{ending}: {}", String::from_utf8_lossy(&words)))
-}
-
-/// Waits for a command; nothing when it had to be killed.
-fn wait(mut command: Command) -> io::Result<Option<ExitStatus>> {
-    let until = Instant::now() + LONGEST_BUILD;
-    let mut builder = command.spawn()?;
-    loop {
-        if let Some(status) = builder.try_wait()? {
-            return Ok(Some(status));
-        }
-        if Instant::now() > until {
-            builder.kill()?;
-            builder.wait()?;
-            return Ok(None);
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -9,18 +9,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use greensand_types::Limits;
 use wasmtime::OptLevel;
 
 use super::refusal::ModuleRefusal;
 use crate::engine;
 use crate::image::NativeCode;
 use crate::jail::{Jail, JailEnding, JailFault, JailedCommand, Priority};
-
-/// How long compiling one module may take.
-const WALL: Duration = Duration::from_secs(30);
-
-/// The address space of the compiler, in bytes.
-const MEMORY_BYTES: u64 = 1 << 30;
 
 /// The largest native code that is taken, in bytes.
 const MOST_CODE: u64 = 256 << 20;
@@ -37,6 +32,25 @@ const OUTPUT: &str = "module.code";
 
 /// The exit status of a helper whose compiler refused the module; its words are on standard error.
 pub(crate) const REFUSED: u8 = 3;
+
+/// What compiling may use: the part of a call's limits that is about its build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BuildLimits {
+    pub(crate) wall: Duration,
+    pub(crate) memory_bytes: u64,
+}
+
+impl BuildLimits {
+    /// Reads them off the limits of a call.
+    pub(crate) fn of(limits: &Limits) -> Self {
+        Self { wall: limits.build_wall, memory_bytes: limits.build_memory_bytes }
+    }
+
+    /// Says whether these allow nothing that others do not allow.
+    pub(super) fn are_within(&self, others: &Self) -> bool {
+        self.wall <= others.wall && self.memory_bytes <= others.memory_bytes
+    }
+}
 
 /// How well a module is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,6 +101,7 @@ impl Compiler {
         wasm: &[u8],
         is_component: bool,
         tier: Tier,
+        limits: BuildLimits,
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<NativeCode, ModuleRefusal> {
         let helper = self.jail.check().map_err(no_compiler)?;
@@ -104,15 +119,15 @@ impl Compiler {
             work: work.path(),
             executable: LIBRARIES.iter().map(PathBuf::from).chain([helper.program.clone()]).collect(),
             readable: vec!["/etc/ld.so.cache".into()],
-            wall: WALL,
-            memory_bytes: MEMORY_BYTES,
+            wall: limits.wall,
+            memory_bytes: limits.memory_bytes,
             max_output_bytes: MOST_WORDS,
             priority: Priority::Usual,
         };
         let report = self.jail.run(&command, is_cancelled).map_err(no_compiler)?;
         match report.ending {
             JailEnding::Exited(0) => {}
-            ending => return Err(failed(ending, &String::from_utf8_lossy(&report.stderr))),
+            ending => return Err(failed(ending, limits, &String::from_utf8_lossy(&report.stderr))),
         }
         let mut code = Vec::new();
         let read =
@@ -135,17 +150,19 @@ fn no_compiler(fault: JailFault) -> ModuleRefusal {
 }
 
 /// Says why the compiler did not come back with code.
-fn failed(ending: JailEnding, words: &str) -> ModuleRefusal {
+fn failed(ending: JailEnding, limits: BuildLimits, words: &str) -> ModuleRefusal {
     const ABORTED: i32 = 6;
     const KILLED: i32 = 9;
     const OUT_OF_TIME: i32 = 24;
     match ending {
         JailEnding::Exited(status) if status == i32::from(REFUSED) => ModuleRefusal::NotCompiled(words.trim().into()),
         JailEnding::OutOfTime | JailEnding::Signalled(OUT_OF_TIME | KILLED) => {
-            ModuleRefusal::BuildLimit(format!("{} s", WALL.as_secs()))
+            ModuleRefusal::BuildLimit(format!("{} s", limits.wall.as_secs_f64()))
         }
         // Whoever asks for memory that there is none of is aborted by the runtime.
-        JailEnding::Signalled(ABORTED) => ModuleRefusal::BuildLimit(format!("{} MiB of memory", MEMORY_BYTES >> 20)),
+        JailEnding::Signalled(ABORTED) => {
+            ModuleRefusal::BuildLimit(format!("{} MiB of memory", limits.memory_bytes >> 20))
+        }
         JailEnding::Cancelled => ModuleRefusal::Abandoned,
         JailEnding::Exited(_) | JailEnding::Signalled(_) => {
             ModuleRefusal::NotCompiled("the compiler did not survive it".into())

@@ -19,9 +19,9 @@ mod parts;
 mod refusal;
 mod run;
 
-pub(crate) use compile::{Compiler, REFUSED, Tier, compile_here};
+pub(crate) use compile::{BuildLimits, Compiler, REFUSED, Tier, compile_here};
 pub use modules::module_source;
 pub(crate) use modules::{Modules, OpenModule};
-pub(crate) use open::OpenModules;
+pub(crate) use open::{OpenModules, Unopened};
 pub(crate) use refusal::ModuleRefusal;
 pub(crate) use run::run;

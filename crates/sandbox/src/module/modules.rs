@@ -7,11 +7,11 @@ use greensand_types::Limits;
 use wasmtime::component::{self, Component};
 use wasmtime::{Engine, InstancePre, Linker, Module};
 
-use super::compile::{Compiler, Tier};
+use super::compile::{BuildLimits, Compiler, Tier};
 use super::component::{ComponentFunction, link_host};
 use super::contract::Contract;
 use super::inspect::{CoreShape, Inspected, inspect};
-use super::open::OpenModules;
+use super::open::{OpenModules, Unopened};
 use super::refusal::ModuleRefusal;
 use crate::call::{CallState, guarded_store, link_contract};
 use crate::engine;
@@ -79,20 +79,21 @@ impl Modules {
         self.open.get(blake3::hash(source.as_bytes()).as_bytes())
     }
 
-    /// Opens the module that a source is: its binary in base64. Blocks until that is done.
+    /// Opens the module that a source is: its binary in base64. Blocks until that is done, unless somebody else does it.
     ///
     /// # Errors
-    /// When it is refused, or the host cannot do its part.
+    /// When it is refused, the host cannot do its part, or somebody else opens it.
     pub(crate) fn open_source(
         &self,
         source: &str,
+        limits: BuildLimits,
         cancellation: &Cancellation,
-    ) -> Result<Arc<OpenModule>, ModuleRefusal> {
+    ) -> Result<Arc<OpenModule>, Unopened> {
         let digest = *blake3::hash(source.as_bytes()).as_bytes();
-        self.open.get_or_open(digest, REMEMBERED, || {
+        self.open.get_or_open(digest, limits, REMEMBERED, || {
             let wasm = BASE64.decode(source.trim_ascii());
             let wasm = wasm.map_err(|error| ModuleRefusal::NotWasm(format!("it is no base64: {error}")))?;
-            self.open(&wasm, Tier::Full, &|| cancellation.is_requested())
+            Ok(self.open(&wasm, Tier::Full, limits, &|| cancellation.is_requested())?)
         })
     }
 
@@ -104,6 +105,7 @@ impl Modules {
         &self,
         wasm: &[u8],
         tier: Tier,
+        limits: BuildLimits,
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<Arc<OpenModule>, ModuleRefusal> {
         let inspected = inspect(wasm, &self.contract)?;
@@ -111,7 +113,7 @@ impl Modules {
         if let Some(module) = self.find(key, inspected) {
             return module.map(Arc::new);
         }
-        let code = self.compiler.compile(wasm, inspected.is_component(), tier, is_cancelled)?;
+        let code = self.compiler.compile(wasm, inspected.is_component(), tier, limits, is_cancelled)?;
         // A folder that cannot be written is no error: the next process compiles the module again.
         if self.store.keep_code(key, &code).is_ok()
             && let Some(module) = self.find(key, inspected)

@@ -1,7 +1,10 @@
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::channel::oneshot;
+
+use super::compile::BuildLimits;
 use super::modules::OpenModule;
 use super::refusal::ModuleRefusal;
 
@@ -12,8 +15,21 @@ const MOST: usize = 256;
 #[derive(Default)]
 pub(crate) struct OpenModules {
     known: Mutex<Known>,
-    /// Somebody has opened a module, or given it up.
-    changed: Condvar,
+}
+
+/// Why there is no open module.
+#[derive(Debug)]
+pub(crate) enum Unopened {
+    /// It is refused.
+    Refused(ModuleRefusal),
+    /// Somebody else is busy with it, or with what opening it needs. This ends when they are done, whatever came of it.
+    Awaited(oneshot::Receiver<()>),
+}
+
+impl From<ModuleRefusal> for Unopened {
+    fn from(refusal: ModuleRefusal) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 #[derive(Default)]
@@ -23,10 +39,11 @@ struct Known {
 }
 
 enum State {
-    /// Somebody opens it.
-    Opening,
+    /// Somebody opens it, for these others as well: they are told by being dropped.
+    Opening(Vec<oneshot::Sender<()>>),
     Open(Arc<OpenModule>),
-    Refused(ModuleRefusal, Instant),
+    /// It is refused to whoever allows its compiler no more than this.
+    Refused(ModuleRefusal, BuildLimits, Instant),
 }
 
 impl OpenModules {
@@ -34,44 +51,59 @@ impl OpenModules {
     pub(crate) fn get(&self, digest: &[u8; 32]) -> Option<Arc<OpenModule>> {
         match self.known().used(digest)? {
             State::Open(module) => Some(module.clone()),
-            State::Opening | State::Refused(..) => None,
+            State::Opening(_) | State::Refused(..) => None,
         }
     }
 
-    /// Finds an open module, or opens it; whoever asks for one that is being opened waits for that.
+    /// Finds an open module, or opens it within limits. It waits for nobody.
+    ///
+    /// A refusal is remembered for those who allow no more than whoever it was told to: one caller's limits decide nothing
+    /// for another.
     ///
     /// # Errors
-    /// When it is refused, or was within the time for which that is remembered.
+    /// When it is refused, or was within the time for which that is remembered, or when somebody else opens it.
     pub(crate) fn get_or_open(
         &self,
         digest: [u8; 32],
+        limits: BuildLimits,
         remembered: Duration,
-        open: impl FnOnce() -> Result<Arc<OpenModule>, ModuleRefusal>,
-    ) -> Result<Arc<OpenModule>, ModuleRefusal> {
+        open: impl FnOnce() -> Result<Arc<OpenModule>, Unopened>,
+    ) -> Result<Arc<OpenModule>, Unopened> {
         let mut known = self.known();
-        loop {
-            match known.used(&digest) {
-                Some(State::Open(module)) => return Ok(module.clone()),
-                Some(State::Refused(refusal, since)) if since.elapsed() < remembered => return Err(refusal.clone()),
-                Some(State::Opening) => known = self.changed.wait(known).unwrap_or_else(PoisonError::into_inner),
-                Some(State::Refused(..)) | None => break,
+        match known.used(&digest) {
+            Some(State::Open(module)) => return Ok(module.clone()),
+            Some(State::Refused(refusal, refused, since))
+                if since.elapsed() < remembered && limits.are_within(refused) =>
+            {
+                return Err(refusal.clone().into());
             }
+            Some(State::Opening(others)) => {
+                let (ending, ended) = oneshot::channel();
+                // Those who have left leave no trace.
+                others.retain(|other| !other.is_canceled());
+                others.push(ending);
+                return Err(Unopened::Awaited(ended));
+            }
+            Some(State::Refused(..)) | None => {}
         }
-        known.set(digest, State::Opening);
+        known.set(digest, State::Opening(Vec::new()));
         drop(known);
         let mut opening = Opening { modules: self, digest, outcome: None };
         let opened = open();
         opening.outcome = match &opened {
             Ok(module) => Some(State::Open(module.clone())),
-            Err(refusal) if refusal.is_of_the_module() => Some(State::Refused(refusal.clone(), Instant::now())),
-            Err(_) => None,
+            Err(Unopened::Refused(refusal)) if refusal.is_of_the_module() => {
+                Some(State::Refused(refusal.clone(), limits, Instant::now()))
+            }
+            Err(Unopened::Refused(_) | Unopened::Awaited(_)) => None,
         };
         opened
     }
 
     /// Takes another module for the same digest, such as one that was compiled better.
     pub(crate) fn replace(&self, digest: [u8; 32], module: Arc<OpenModule>) {
-        self.known().set(digest, State::Open(module));
+        let before = self.known().set(digest, State::Open(module));
+        drop(before);
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -80,21 +112,22 @@ impl OpenModules {
 }
 
 impl Known {
-    fn used(&mut self, digest: &[u8; 32]) -> Option<&State> {
+    fn used(&mut self, digest: &[u8; 32]) -> Option<&mut State> {
         self.uses += 1;
         let (last_use, state) = self.modules.get_mut(digest)?;
         *last_use = self.uses;
         Some(state)
     }
 
-    fn set(&mut self, digest: [u8; 32], state: State) {
+    fn set(&mut self, digest: [u8; 32], state: State) -> Option<State> {
         self.uses += 1;
-        self.modules.insert(digest, (self.uses, state));
+        let before = self.modules.insert(digest, (self.uses, state));
         if self.modules.len() > MOST {
-            let settled = self.modules.iter().filter(|(_, (_, state))| !matches!(state, State::Opening));
+            let settled = self.modules.iter().filter(|(_, (_, state))| !matches!(state, State::Opening(_)));
             let oldest = settled.min_by_key(|(_, (last_use, _))| *last_use).map(|(digest, _)| *digest);
             oldest.map(|digest| self.modules.remove(&digest));
         }
+        before.map(|(_, state)| state)
     }
 }
 
@@ -108,12 +141,12 @@ struct Opening<'a> {
 impl Drop for Opening<'_> {
     fn drop(&mut self) {
         let mut known = self.modules.known();
-        match self.outcome.take() {
+        let before = match self.outcome.take() {
             Some(state) => known.set(self.digest, state),
-            None => {
-                known.modules.remove(&self.digest);
-            }
-        }
-        self.modules.changed.notify_all();
+            None => known.modules.remove(&self.digest).map(|(_, state)| state),
+        };
+        drop(known);
+        // Those who wait are woken without the lock.
+        drop(before);
     }
 }
