@@ -88,7 +88,9 @@ impl JsonText {
     /// # Errors
     /// When the text is not one well-formed JSON value.
     pub fn parse(text: &str) -> Result<Self, JsonTextError> {
-        RawValue::from_string(text.trim().to_owned()).map(|value| Self(value.into())).map_err(JsonTextError)
+        // The white space of JSON, which is less than that of Unicode.
+        let text = text.trim_matches([' ', '\t', '\n', '\r']);
+        RawValue::from_string(text.to_owned()).map(|value| Self(value.into())).map_err(JsonTextError)
     }
 
     /// Writes a value as JSON text.
