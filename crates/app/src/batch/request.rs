@@ -8,13 +8,23 @@ use greensand_types::{
     Encoding, Entry, FileName, FunctionRuntime, Grants, InputFiles, Invocation, JsonKind, JsonText, Language, Limits,
     SourceText, Tenant,
 };
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::limits::{did_you_mean, nearest, set_limit, shortened};
 
 /// More keys than this in one object are refused before they are looked at.
 const MAX_KEYS: usize = 64;
+
+/// The longest id, in bytes: the answer keeps it for as long as it waits.
+const MAX_ID_BYTES: usize = 1 << 10;
+
+/// More packages than this, or longer names, are refused before they are kept.
+const MAX_PACKAGES: usize = 64;
+const MAX_PACKAGE_BYTES: usize = 128;
+
+/// What a message keeps of the line that it is about, in bytes.
+const MAX_MESSAGE_BYTES: usize = 1 << 10;
 
 const KEYS: &[&str] =
     &["id", "language", "source", "entry", "args", "packages", "seed", "encoding", "limits", "tenant", "files"];
@@ -56,7 +66,7 @@ impl Request {
         };
         let id = fields.id();
         let request = read.and_then(|()| Self::from_fields(&fields));
-        request.map_err(|message| BadRequest { id: id.unwrap_or_else(|_| null()), message })
+        request.map_err(|message| BadRequest::new(id.unwrap_or_else(|_| null()), message))
     }
 
     fn from_fields(fields: &Fields<'_>) -> Result<Self, String> {
@@ -69,7 +79,8 @@ impl Request {
         for (key, value) in fields.object("limits")?.0 {
             match key.as_str() {
                 // Every call is deterministic; callers that ask for it need not know that.
-                "deterministic" => drop(parse::<bool>("limits.deterministic", value)?),
+                "deterministic" if parse("limits.deterministic", value)? => {}
+                "deterministic" => return Err("asks for `limits.deterministic` to be false: every call is".into()),
                 "seed" => seed = parse("limits.seed", value)?,
                 _ => limits.push((key, value.get().to_owned())),
             }
@@ -80,7 +91,7 @@ impl Request {
             source: fields.required::<String>("source")?.into(),
             entry: fields.required("entry")?,
             arguments: fields.arguments()?,
-            packages: fields.optional("packages")?.unwrap_or_default(),
+            packages: fields.optional::<PackageNames>("packages")?.unwrap_or_default().0,
             seed: fields.optional("seed")?.unwrap_or(seed),
             encoding: fields.encoding()?,
             limits,
@@ -103,7 +114,7 @@ impl Request {
     ) -> Result<(JsonText, Invocation), BadRequest> {
         let limits = match self.limits(runtime, languages) {
             Ok(limits) => limits,
-            Err(message) => return Err(BadRequest { id: self.id, message }.at_line(self.line)),
+            Err(message) => return Err(BadRequest::new(self.id, message).at_line(self.line)),
         };
         let invocation = Invocation {
             encoding: self.encoding,
@@ -132,6 +143,16 @@ impl Request {
 }
 
 impl BadRequest {
+    /// A line with this id, as far as it is known. Of the message so much is kept as a reader needs.
+    pub(super) fn new(id: JsonText, mut message: String) -> Self {
+        if message.len() > MAX_MESSAGE_BYTES {
+            message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
+            message.push('…');
+            message.shrink_to_fit();
+        }
+        Self { id, message }
+    }
+
     /// Says on which line the bad request stands.
     pub(super) fn at_line(self, line: u64) -> Self {
         Self { message: format!("line {line} {}", self.message), id: self.id }
@@ -190,6 +211,10 @@ impl<'a> Fields<'a> {
 
     fn id(&self) -> Result<JsonText, String> {
         let Some(id) = self.get("id") else { return Ok(null()) };
+        let length = id.get().len();
+        if length > MAX_ID_BYTES {
+            return Err(format!("has an `id` of {length} bytes: the most is {MAX_ID_BYTES}"));
+        }
         let id: JsonText = parse("id", id)?;
         match id.kind() {
             JsonKind::Null | JsonKind::Number | JsonKind::String => Ok(id),
@@ -233,6 +258,35 @@ impl<'a> Fields<'a> {
             Some("tagged") => Ok(Encoding::Tagged),
             Some(other) => Err(format!("has the encoding `{}`: use `strict` or `tagged`", shortened(other))),
         }
+    }
+}
+
+/// Names of packages, so few and short that a line cannot make them take more than itself.
+#[derive(Debug, Default)]
+struct PackageNames(Vec<String>);
+
+impl<'de> serde::Deserialize<'de> for PackageNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Self::default())
+    }
+}
+
+impl<'de> Visitor<'de> for PackageNames {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of names")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut names: A) -> Result<Self, A::Error> {
+        while let Some(name) = names.next_element::<String>()? {
+            if self.0.len() == MAX_PACKAGES || name.len() > MAX_PACKAGE_BYTES {
+                let most = format!("at most {MAX_PACKAGES} names of at most {MAX_PACKAGE_BYTES} bytes");
+                return Err(A::Error::custom(most));
+            }
+            self.0.push(name);
+        }
+        Ok(self)
     }
 }
 
@@ -327,6 +381,8 @@ mod tests {
         let seed = |rest: &str| check(&format!(r#"{{{GOOD}, "args": [], {rest}}}"#)).unwrap().seed;
         assert_eq!(seed(r#""seed": 3"#), 3);
         assert_eq!(seed(r#""limits": {"deterministic": true, "seed": 7}"#), 7);
+        let undetermined = format!(r#"{{{GOOD}, "args": [], "limits": {{"deterministic": false}}}}"#);
+        refuses(&undetermined, "null", "every call is");
         assert_eq!(seed(r#""seed": 3, "limits": {"seed": 7}"#), 3);
     }
 
@@ -394,6 +450,20 @@ mod tests {
             ("\"text\"".into(), "is not a JSON object"),
         ] {
             refuses(&line, "null", message);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_bad_line_is_short() {
+        let long = "x".repeat(1 << 20);
+        refuses(&format!(r#"{{"id": "{long}"}}"#), "null", "has an `id` of 1048578 bytes: the most is 1024");
+        refuses(&format!(r#"{{{GOOD}, "args": [], "packages": ["{long}"]}}"#), "null", "at most 64 names");
+        let names = format!("[{}\"\"]", "\"\",".repeat(1 << 16));
+        refuses(&format!(r#"{{{GOOD}, "args": [], "packages": {names}}}"#), "null", "at most 64 names");
+        for key in ["seed", "encoding", "tenant", "language", "limits"] {
+            let line = format!(r#"{{"source": "s", "entry": "f", "args": [], "{key}": "{long}"}}"#);
+            let (_, message) = check(&line).expect_err(key);
+            assert!(message.len() < 2 * MAX_MESSAGE_BYTES, "{key}: {} bytes", message.len());
         }
     }
 

@@ -3,6 +3,7 @@ use std::io::{self, BufRead, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
+use futures::executor::block_on;
 use futures::stream::{self, StreamExt};
 use greensand_types::{CallOutcome, CallStatus, FunctionRuntime, Invocation, JsonText, Limits, Tenant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -77,8 +78,9 @@ pub enum BatchError {
 /// More answers than this never wait for an earlier one, however small they are.
 const MAX_AHEAD: usize = 4096;
 
-/// Lines that wait between the reading thread and the calls.
+/// Lines that wait between the reading thread and the calls, and the bytes that they have together.
 const LINES_BETWEEN: usize = 64;
+const BYTES_BETWEEN: usize = 2 * MAX_LINE_BYTES;
 
 /// Answers every request of the input; ends with the input, or soon after the interrupt, which stops what is under way.
 ///
@@ -98,14 +100,18 @@ pub async fn run_batch(
     let room = Room::of(settings.ahead_bytes);
     let slots = Slots::new(settings.jobs);
     let mut lines = read_ahead(input);
-    let answers = stream::poll_fn(|context| lines.poll_recv(context))
-        .then(|line| admit(line, runtime, settings, &room))
-        .map(|admitted| answer(admitted, runtime, &slots));
+    let mut broken_off = None;
+    // The lines before the one that could not be read have their answers first.
+    let answers = stream::poll_fn(|context| {
+        lines.poll_recv(context).map(|line| line?.map_err(|error| broken_off = Some(error)).ok())
+    })
+    .then(|line| admit(line, runtime, settings, &room))
+    .map(|admitted| answer(admitted, runtime, &slots));
     let answers = match settings.order {
         AnswerOrder::Requests => answers.buffered(MAX_AHEAD).left_stream(),
         AnswerOrder::Ready => answers.buffer_unordered(MAX_AHEAD).right_stream(),
     };
-    let mut answers = std::pin::pin!(answers.take_until(interrupt.raised()));
+    let mut answers = Box::pin(answers.take_until(interrupt.raised()));
 
     let mut summary = BatchSummary::default();
     loop {
@@ -116,19 +122,22 @@ pub async fn run_batch(
                 answers.next().await
             }
         };
-        let Some(answer) = next.transpose()? else { break };
+        let Some(answer) = next else { break };
         output.write_all(answer.text.as_bytes()).map_err(BatchError::Write)?;
         summary.count(answer.kind);
     }
     output.flush().map_err(BatchError::Write)?;
+    drop(answers);
     summary.is_interrupted = interrupt.is_raised();
-    Ok(summary)
+    broken_off.map_or(Ok(summary), Err)
 }
 
 /// What stands on one line.
 struct AskedLine {
     bytes: usize,
     asked: Result<Request, BadRequest>,
+    /// The room that it takes until it has room among the calls.
+    _between: OwnedSemaphorePermit,
 }
 
 /// A line that has its room, ready to be answered.
@@ -153,14 +162,16 @@ enum AnswerKind {
 /// Reads and parses lines on a thread of its own: reading blocks, and answers must not wait for it.
 fn read_ahead(mut input: impl BufRead + Send + 'static) -> mpsc::Receiver<Result<AskedLine, BatchError>> {
     let (sender, receiver) = mpsc::channel(LINES_BETWEEN);
+    let between = Room::of(BYTES_BETWEEN);
     std::thread::spawn(move || {
         let mut buffer = Vec::new();
         for number in 1.. {
             let line = match read_line(&mut input, &mut buffer, MAX_LINE_BYTES) {
                 Ok(LineRead::End) => break,
-                Ok(LineRead::TooLong) => Ok(too_long(number)),
+                Ok(LineRead::TooLong) => Ok(too_long(number, block_on(between.take(0)))),
                 Ok(LineRead::Line) if buffer.trim_ascii().is_empty() => continue,
-                Ok(LineRead::Line) => Ok(asked(number, &buffer)),
+                // Lines that nobody takes any more give their room back as they are dropped.
+                Ok(LineRead::Line) => Ok(asked(number, &buffer, block_on(between.take(buffer.len())))),
                 Err(source) => Err(BatchError::Read { line: number, source }),
             };
             let is_last = line.is_err();
@@ -176,33 +187,31 @@ fn read_ahead(mut input: impl BufRead + Send + 'static) -> mpsc::Receiver<Result
 /// What a reading thread keeps of its buffer from one line to the next.
 const KEPT_BUFFER_BYTES: usize = 1 << 20;
 
-fn asked(number: u64, line: &[u8]) -> AskedLine {
+fn asked(number: u64, line: &[u8], between: OwnedSemaphorePermit) -> AskedLine {
     let line = if number == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
     let asked = Request::parse(line).map(|request| request.at_line(number)).map_err(|bad| bad.at_line(number));
-    AskedLine { bytes: line.len(), asked }
+    AskedLine { bytes: line.len(), asked, _between: between }
 }
 
-fn too_long(number: u64) -> AskedLine {
-    let bad = BadRequest { id: null(), message: format!("is longer than {} MiB", MAX_LINE_BYTES >> 20) };
-    AskedLine { bytes: 0, asked: Err(bad.at_line(number)) }
+fn too_long(number: u64, between: OwnedSemaphorePermit) -> AskedLine {
+    let bad = BadRequest::new(null(), format!("is longer than {} MiB", MAX_LINE_BYTES >> 20));
+    AskedLine { bytes: 0, asked: Err(bad.at_line(number)), _between: between }
 }
 
 /// Waits until there is room for a line and for the largest answer that it may have.
-async fn admit(
-    line: Result<AskedLine, BatchError>,
-    runtime: &dyn FunctionRuntime,
-    settings: &BatchSettings,
-    room: &Room,
-) -> Result<Admitted, BatchError> {
-    let AskedLine { bytes, asked } = line?;
+async fn admit(line: AskedLine, runtime: &dyn FunctionRuntime, settings: &BatchSettings, room: &Room) -> Admitted {
+    let AskedLine { bytes, asked, _between } = line;
     let prepared = asked.and_then(|request| request.into_invocation(runtime, &settings.languages));
-    Ok(match prepared {
+    match prepared {
         Ok((id, invocation)) => {
             let answer_bytes = most_answered(&invocation.limits);
             Admitted { id, call: Ok(Box::new(invocation)), room: room.take(bytes.saturating_add(answer_bytes)).await }
         }
-        Err(bad) => Admitted { id: bad.id, call: Err(bad.message), room: room.take(0).await },
-    })
+        Err(bad) => {
+            let kept = bad.id.get().len() + bad.message.len();
+            Admitted { id: bad.id, call: Err(bad.message), room: room.take(kept).await }
+        }
+    }
 }
 
 fn most_answered(limits: &Limits) -> usize {
@@ -210,12 +219,8 @@ fn most_answered(limits: &Limits) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-async fn answer(
-    admitted: Result<Admitted, BatchError>,
-    runtime: &dyn FunctionRuntime,
-    slots: &Slots,
-) -> Result<Answer, BatchError> {
-    let Admitted { id, call, room } = admitted?;
+async fn answer(admitted: Admitted, runtime: &dyn FunctionRuntime, slots: &Slots) -> Answer {
+    let Admitted { id, call, room } = admitted;
     let outcome = match call {
         Err(message) => Ok(CallOutcome::invalid(message)),
         Ok(invocation) => {
@@ -228,7 +233,7 @@ async fn answer(
         Err(fault) => (fault_answer(&id, &fault), AnswerKind::Fault(crate::causes::with_causes(&fault))),
     };
     text.push('\n');
-    Ok(Answer { text, kind, _room: room })
+    Answer { text, kind, _room: room }
 }
 
 /// How many calls each tenant may have under way; tenants without any are not remembered.
@@ -496,12 +501,13 @@ mod tests {
                 Err(io::Error::other("the disk is gone"))
             }
         }
-        let input = BufReader::new(io::Cursor::new(request(1, "echo")).chain(Broken));
-        let output = Shared::default();
-        let result =
-            block_on(run_batch(input, output.clone(), &Parrot::default(), &settings(1, 1 << 20), &Interrupt::new()));
-        assert!(matches!(result, Err(BatchError::Read { line: 2, .. })), "{result:?}");
-        assert_eq!(output.lines().len(), 1);
+        for order in [AnswerOrder::Requests, AnswerOrder::Ready] {
+            let input = BufReader::new(io::Cursor::new(request(1, "wait 50") + &request(2, "echo")).chain(Broken));
+            let (output, settings) = (Shared::default(), BatchSettings { order, ..settings(2, 1 << 20) });
+            let result = block_on(run_batch(input, output.clone(), &Parrot::default(), &settings, &Interrupt::new()));
+            assert!(matches!(result, Err(BatchError::Read { line: 3, .. })), "{result:?}");
+            assert_eq!(output.lines().len(), 2, "{order:?}");
+        }
     }
 
     #[test]

@@ -40,13 +40,13 @@ pub(crate) struct Arguments {
 
 const HELP: &str = r#"A request has `id`, `language`, `source`, `entry`, `args` (array or object), and optionally `packages`,
 `seed`, `encoding` (strict or tagged), `limits` (wall_ms, memory_mb, max_arg_bytes, max_result_bytes,
-max_stdout_bytes, max_stderr_bytes), `tenant` (calls of different tenants take turns) and `files`, which the function
+max_stdout_bytes, max_stderr_bytes, build_wall_ms, build_memory_mb), `tenant` (calls of different tenants take turns) and `files`, which the function
 may read: {"NAME": {"text": ".."}, "OTHER": {"base64": ".."}}.
 
 An answer has `id`, `status` (ok, error, timeout, memory, output_limit, denied, invalid), `value` (only with ok),
 `error` {message, trace} (only without), `stdout`, `stderr`, `truncated` and `usage` {wall_ms, peak_memory_bytes,
-output_bytes}. A request may name `packages` that `--packages` or the lock file has; nothing is fetched for it. Those of `--packages` are there for
-requests that name none. A line that is no request answers `invalid`, and the rest goes on; blank lines are skipped.
+output_bytes}. A request may name `packages` that `--packages` or the lock file has; nothing is fetched for it. Those
+of `--packages` are there for requests that name none. A line that is no request answers `invalid`, and the rest goes on; blank lines are skipped.
 A line is at most 16 MiB. Answers are flushed as they are ready, so that a program may keep the command running,
 send a request, and read its answer.
 
@@ -76,6 +76,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     let asked: Vec<_> = arguments.packages.requirements()?.iter().map(|package| package.name().to_owned()).collect();
     let default = packages.map(|packages| (packages.language(), asked));
     let interrupt = interrupt::on_signals(*terminal)?;
+    interrupt::end_soon_after(&interrupt, *terminal);
     let runtime = Prepared::new(sandbox, terminal, default);
     let summary = common::block_on(run_batch(input, output, &runtime, &settings, &interrupt))??;
     tell(&summary, terminal);
