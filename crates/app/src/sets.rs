@@ -111,6 +111,17 @@ impl SetSource {
         }
     }
 
+    /// Says whether the functions of the set may call each other, by the settings of the run that it is of.
+    ///
+    /// # Errors
+    /// When it is a set of a run whose manifest cannot be read.
+    pub fn may_call_each_other(&self) -> Result<bool, StoreError> {
+        let Self::Run { folder, .. } = self else { return Ok(false) };
+        let manifest = RunFolder::open(folder)?.manifest()?;
+        let setting = manifest.settings.iter().find(|setting| setting.key == "functions.may_call_each_other");
+        Ok(setting.is_some_and(|setting| setting.value == serde_json::Value::Bool(true)))
+    }
+
     /// Reads the set and lets it in: every function passes admission again.
     ///
     /// # Errors

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use greensand_app::batch::{outcome_json, set_limit};
+use greensand_app::batch::{LIMIT_KEYS, outcome_json, set_limit};
 use greensand_app::{InstanceMode, Sandbox, SetSource, module_source};
 use greensand_types::{
-    CallEnding, CallOutcome, Encoding, Entry, FileName, FunctionRuntime, Grants, InputFiles, Invocation, JsonKind,
-    JsonText, LimitKind, Limits, SourceText,
+    CallEnding, CallOutcome, Encoding, Entry, FileName, FunctionDraft, FunctionRuntime, Grants, InputFiles, Invocation,
+    JsonKind, JsonText, LimitKind, Limits, SourceText,
 };
 
 use super::common;
@@ -73,7 +73,8 @@ pub(crate) struct Arguments {
 const HELP: &str = r#"The value goes to standard output, what the function wrote and what went wrong to standard error.
 The exit code is 0 when the function returned a value, 1 when it did not.
 
-Limits: wall_ms, memory_mb, max_arg_bytes, max_result_bytes, max_stdout_bytes, max_stderr_bytes.
+Limits: wall_ms, memory_mb, max_arg_bytes, max_result_bytes, max_stdout_bytes, max_stderr_bytes, build_wall_ms,
+build_memory_mb. A function of a run may call the others of its set where the project lets them call each other.
 
 Examples:
   greensand call gcd.py --entry gcd --args '[462, 1071]'
@@ -99,6 +100,8 @@ const MAX_FILES_BYTES: u64 = 256 << 20;
 struct Callee {
     source: SourceText,
     entry: String,
+    /// The functions that it may call.
+    others: Vec<FunctionDraft>,
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
@@ -125,10 +128,15 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     }
     common::prepare_for(&sandbox, &callee.source, terminal)?;
     let entry = callee.entry.clone();
+    let grant = |draft: &FunctionDraft| {
+        let limits = sandbox.default_limits(&draft.language).unwrap_or_default();
+        (draft.signature.name().clone(), draft.to_grant(limits))
+    };
+    let functions = callee.others.iter().map(grant).collect();
     let invocation = Invocation {
         encoding: arguments.encoding.into(),
         seed: arguments.seed,
-        grants: Grants { files, ..Grants::default() },
+        grants: Grants { files, functions, ..Grants::default() },
         ..Invocation::new(callee.source, Entry::Function(callee.entry), call_arguments, limits)
     };
     let outcome = common::block_on(sandbox.invoke(invocation))?.map_err(|fault| common::host_failure(&fault))?;
@@ -150,7 +158,7 @@ fn callee_of_file(arguments: &Arguments, sandbox: &Sandbox) -> Result<Callee, Fa
     };
     let packages = arguments.packages.requirements()?.iter().map(|package| package.name().to_owned()).collect();
     let source = SourceText { language, text, packages };
-    Ok(Callee { source, entry: entry.clone() })
+    Ok(Callee { source, entry: entry.clone(), others: Vec::new() })
 }
 
 /// The folder of a target such as `RUN:SET`.
@@ -169,7 +177,8 @@ fn callee_of_run(arguments: &Arguments) -> Result<Callee, Failure> {
         return Err(Failure::asked(format!("there is no file or run at `{target}`"))
             .hint("name a source file, a run folder, or `RUN:SET`"));
     }
-    let set = SetSource::parse(&target).read()?;
+    let chosen = SetSource::parse(&target);
+    let set = chosen.read()?;
     let names: Vec<_> = set.functions.iter().map(|draft| format!("`{}`", draft.signature.name())).collect();
     let listed = match names.as_slice() {
         [] => "the set has no functions".to_owned(),
@@ -179,11 +188,13 @@ fn callee_of_run(arguments: &Arguments) -> Result<Callee, Failure> {
         return Err(Failure::asked("which function of the set is to be called?")
             .hint(format!("name it after the run; {listed}")));
     };
-    let Some(draft) = set.functions.into_iter().find(|draft| draft.signature.name().as_str() == name) else {
+    let Some(draft) = set.functions.iter().find(|draft| draft.signature.name().as_str() == name).cloned() else {
         return Err(Failure::asked(format!("the set has no function `{name}`")).hint(listed));
     };
     let source = SourceText { language: draft.language, text: draft.source, packages: draft.packages };
-    Ok(Callee { source, entry: name.clone() })
+    // As it was called in the run.
+    let others = if chosen.may_call_each_other()? { set.functions } else { Vec::new() };
+    Ok(Callee { source, entry: name.clone(), others })
 }
 
 /// Reads a source that is a module: its binary, or what stands for it in text already.
@@ -299,12 +310,18 @@ fn write(entry: &str, outcome: &CallOutcome, limits: &Limits, terminal: &Termina
 fn limit_hint(outcome: &CallOutcome, limits: &Limits) -> Option<String> {
     let CallEnding::LimitHit(kind, _) = &outcome.ending else { return None };
     Some(match kind {
-        LimitKind::Wall => format!("raise the limit with `--limit wall_ms={}`", limits.wall.as_millis() * 2),
-        LimitKind::Memory => format!("raise the limit with `--limit memory_mb={}`", (limits.memory_bytes >> 20) * 2),
+        LimitKind::Wall => higher("wall_ms", u64::try_from(limits.wall.as_millis()).unwrap_or(u64::MAX))?,
+        LimitKind::Memory => higher("memory_mb", limits.memory_bytes >> 20)?,
         LimitKind::Output => {
             "raise the limit with `--limit max_stdout_bytes=N`, `max_stderr_bytes` or `max_result_bytes`".into()
         }
     })
+}
+
+/// How a limit is set to twice what it was, if that can be.
+fn higher(name: &str, value: u64) -> Option<String> {
+    let most = LIMIT_KEYS.iter().find(|key| key.name == name)?.most;
+    (value < most).then(|| format!("raise the limit with `--limit {name}={}`", value.saturating_mul(2).min(most)))
 }
 
 impl From<EncodingFlag> for Encoding {
