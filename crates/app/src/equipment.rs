@@ -144,8 +144,8 @@ impl Equipment {
         let settings = &project.settings;
         let limits = limits(settings, runtime.as_ref())?;
         Ok(Self {
-            assistant: backend(&settings.assistant, Role::Assistant, environment)?,
-            optimizer: backend(&settings.optimizer, Role::Optimizer, environment)?,
+            assistant: open_model(&settings.assistant, Role::Assistant, environment)?,
+            optimizer: open_model(&settings.optimizer, Role::Optimizer, environment)?,
             scorer: open_scorer(&settings.scorer.name, &settings.scorer.options)?,
             agent: agent(settings, limits.clone())?,
             step: step(settings, &limits, allowed_packages(project)?),
@@ -232,7 +232,7 @@ fn step(settings: &Settings, limits: &BTreeMap<Language, Limits>, allowed_packag
     }
 }
 
-fn backend(
+pub(crate) fn open_model(
     section: &ModelSection,
     role: Role,
     environment: &Environment,

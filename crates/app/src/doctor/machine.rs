@@ -1,6 +1,4 @@
 use std::fs;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use greensand_sandbox::jail::JailStatus;
 use rustix::process::Resource;
@@ -18,7 +16,6 @@ pub(super) fn examine() -> Vec<Finding> {
         address_space_limit(address_space),
         overcommit(file("/proc/sys/vm/overcommit_memory").trim()),
         memory(&file("/proc/meminfo")),
-        toolchain(),
         jail(&JailStatus::of_this_machine()),
     ]
 }
@@ -121,37 +118,6 @@ fn memory(meminfo: &str) -> Finding {
     }
 }
 
-/// A Rust compiler is needed to build Greensand, and for nothing that it does.
-fn toolchain() -> Finding {
-    let mut command = Command::new("rustc");
-    // The version of what is there; never a download.
-    command.arg("--version").env("RUSTUP_AUTO_INSTALL", "0").stdin(Stdio::null());
-    match output_within(&mut command, Duration::from_secs(5)) {
-        Some(version) => Finding::new(Grade::Note, "toolchain", format!("{version} (needed only to build greensand)")),
-        None => Finding::new(Grade::Note, "toolchain", "no `rustc` answers (needed only to build greensand)")
-            .remedy("rustup toolchain install"),
-    }
-}
-
-/// Returns what a command writes, if it succeeds in time. It is killed if it does not.
-fn output_within(command: &mut Command, most: Duration) -> Option<String> {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
-    let deadline = Instant::now() + most;
-    let status = loop {
-        match child.try_wait().ok()? {
-            Some(status) => break status,
-            None if Instant::now() >= deadline => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return None;
-            }
-            None => std::thread::sleep(Duration::from_millis(5)),
-        }
-    };
-    let text = std::io::read_to_string(child.stdout.take()?).ok()?;
-    status.success().then(|| text.trim().to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,13 +152,5 @@ mod tests {
         assert_eq!(memory("MemTotal: 9 kB\nMemAvailable:    2097152 kB\n").grade, Grade::Good);
         assert_eq!(memory("MemAvailable: 1024 kB\n").grade, Grade::Warning);
         assert_eq!(memory("").grade, Grade::Note);
-    }
-
-    #[test]
-    fn a_command_that_hangs_is_killed() {
-        let started = Instant::now();
-        let answer = output_within(Command::new("sleep").arg("60"), Duration::from_millis(50));
-        assert_eq!(answer, None);
-        assert!(started.elapsed() < Duration::from_secs(20));
     }
 }

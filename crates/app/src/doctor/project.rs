@@ -7,8 +7,9 @@ use greensand_sandbox::Sandbox;
 use greensand_types::Message;
 
 use super::{Finding, Grade, ModelRequests};
+use crate::equipment::open_model;
 use crate::settings::ModelSection;
-use crate::{Environment, Equipment, Overrides, Project, Split, open_project};
+use crate::{Environment, Equipment, EquipmentError, Overrides, Project, Split, open_project};
 
 /// The longest wait for the reply of one model.
 const REPLY_WITHIN: Duration = Duration::from_secs(60);
@@ -26,18 +27,26 @@ pub async fn examine_project(
         Err(error) => return vec![failed("project", &error, error.hint())],
     };
     let mut findings = vec![tasks(&project)];
-    match Equipment::open(&project, Arc::new(sandbox.clone()), environment) {
-        Err(error) => findings.push(failed("models", &error, error.hint())),
-        Ok(equipment) => {
-            let settings = &project.settings;
-            findings.extend(
-                model(Role::Assistant, &settings.assistant, &*equipment.assistant, requests, environment).await,
-            );
-            if settings.optimizer != settings.assistant {
-                let backend = &*equipment.optimizer;
-                findings.extend(model(Role::Optimizer, &settings.optimizer, backend, requests, environment).await);
+    let settings = &project.settings;
+    let mut models = vec![(Role::Assistant, &settings.assistant)];
+    if settings.optimizer != settings.assistant {
+        models.push((Role::Optimizer, &settings.optimizer));
+    }
+    let mut can_ask = true;
+    for (role, section) in models {
+        match open_model(section, role, environment) {
+            Ok(backend) => findings.extend(model(role, section, &*backend, requests, environment).await),
+            Err(error) => {
+                findings.push(failed(&format!("model {role}"), &error, error.hint()));
+                can_ask = false;
             }
         }
+    }
+    // What is wrong with a model has been said.
+    match Equipment::open(&project, Arc::new(sandbox.clone()), environment) {
+        Err(EquipmentError::Packages(error)) => findings.push(failed("packages", &error, error.hint())),
+        Err(error) if can_ask => findings.push(failed("equipment", &error, error.hint())),
+        Err(_) | Ok(_) => {}
     }
     findings
 }
