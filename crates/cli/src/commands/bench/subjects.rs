@@ -12,6 +12,8 @@ pub(super) struct Subject {
     pub(super) sum: &'static str,
     /// Starts a line that makes a source another one and means nothing.
     pub(super) comment: &'static str,
+    /// Takes a number, and works for a time that grows with it.
+    pub(super) work: &'static str,
     /// Never ends if its only argument is true, else returns.
     pub(super) spin: &'static str,
     /// Functions that never end, each stuck in another place.
@@ -37,6 +39,7 @@ pub(super) const SUBJECTS: &[Subject] = &[
         language: "python",
         sum: "def f(a, b):\n    return a + b\n",
         comment: "#",
+        work: "def f(n):\n    total = 0\n    for i in range(n):\n        total += i * i\n    return total\n",
         spin: "def f(spin):\n    while spin:\n        pass\n",
         stalls: &[
             "def f():\n    while True:\n        pass\n",
@@ -56,6 +59,7 @@ pub(super) const SUBJECTS: &[Subject] = &[
         language: "javascript",
         sum: "function f(a, b) { return a + b }\n",
         comment: "//",
+        work: "function f(n) { let t = 0; for (let i = 0; i < n; i++) { t = (t + i * i) % 1000003 } return t }\n",
         spin: "function f(spin) { while (spin) {} }\n",
         stalls: &[
             "function f() { while (true) {} }\n",
@@ -74,6 +78,8 @@ pub(super) const SUBJECTS: &[Subject] = &[
         language: "typescript",
         sum: "export function f(a: number, b: number): number { return a + b }\n",
         comment: "//",
+        work: "export function f(n: number): number {\n\
+               let t = 0; for (let i = 0; i < n; i++) { t = (t + i * i) % 1000003 } return t }\n",
         spin: "export function f(spin: boolean): void { while (spin) {} }\n",
         stalls: &["export function f(): void { while (true) {} }\n"],
         asked: AskedOfLanguage {
@@ -87,6 +93,7 @@ pub(super) const SUBJECTS: &[Subject] = &[
         language: "rust",
         sum: "pub fn f(a: i64, b: i64) -> i64 { a + b }\n",
         comment: "//",
+        work: "pub fn f(n: u64) -> u64 { (0..n).fold(0, |t, i| std::hint::black_box((t + i * i) % 1_000_003)) }\n",
         spin: "pub fn f(spin: bool) { while std::hint::black_box(spin) {} }\n",
         stalls: &[
             "pub fn f() { while std::hint::black_box(true) {} }\n",
