@@ -45,7 +45,7 @@ fn what_is_asked_wrongly_is_exit_code_2_and_says_what_to_do() {
         (&["call", "x.py", "--entry", "f", "--limit", "memory_mb=9999"], "from 1 to 4096, found 9999"),
         (&["train", "missing"], "there is no project at `missing`"),
         (&["train", "missing"], "hint: `greensand init missing` makes one"),
-        (&["train", ".", "--set", "nonsense"], "write for example `--set training.epochs=5`"),
+        (&["train", ".", "--set", "nonsense"], "write a key and its value, such as `training.epochs=5`"),
         (&["show", "missing"], "missing"),
         (&["show", "."], "is no run folder"),
         (&["diff", "missing", "a", "b"], "missing"),

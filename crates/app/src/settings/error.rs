@@ -97,7 +97,7 @@ impl SettingsError {
             }
             Self::Missing { remedy, .. } => Some(remedy.clone()),
             Self::Conflict { remedy, .. } => Some((*remedy).to_owned()),
-            Self::NoAssignment(_) => Some("write for example `--set training.epochs=5`".into()),
+            Self::NoAssignment(_) => Some("write a key and its value, such as `training.epochs=5`".into()),
             Self::ReadFile { .. } | Self::Syntax { .. } | Self::WrongValue { nearest: None, .. } => None,
         }
     }
