@@ -1,6 +1,7 @@
 //! The jail, seen from inside: a shell tries what each wall stands before.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected is found")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -83,6 +84,9 @@ fn no_file_outside_is_read_listed_or_changed() {
         format!("mv {shown} ."),
         format!("ln {shown} link"),
         format!("chown 1 {shown}"),
+        format!("chmod 777 {shown}"),
+        format!("touch -d 2001-01-01 {shown}"),
+        "chmod 777 in".to_owned(),
         format!("touch {shown}2"),
         "echo x > /tmp/greensand-jail-was-here".to_owned(),
         "cp /bin/true . && ./true".to_owned(),
@@ -120,9 +124,26 @@ fn nothing_connects_and_nobody_else_is_reached() {
         "ulimit -v unlimited",
         "ulimit -c 1000",
         "nsenter -t 1 -m true",
+        "renice -n 5 -p $PPID",
+        "ipcmk -M 100",
     ] {
         check_refused(script);
     }
+}
+
+#[test]
+fn no_call_that_names_a_process_reaches_another() {
+    // The number of `tgkill`; the shell itself only knows `kill`.
+    const NUMBER: i64 = libc::SYS_tgkill;
+    let probe = format!("exec perl -e 'exit(syscall({NUMBER}, $ENV{{WHO}} + 0, $ENV{{WHO}} + 0, 0) == 0 ? 0 : 9)'");
+    if !Path::new("/usr/bin/perl").exists() {
+        eprintln!("skipped: there is no perl to make a system call with");
+        return;
+    }
+    let (ending, said) = run(&format!("export WHO=$$; {probe}"));
+    assert_eq!(ending, JailEnding::Exited(0), "one's own: {said}");
+    let (ending, said) = run(&format!("export WHO=$PPID; {probe}"));
+    assert_eq!(ending, JailEnding::Exited(9), "the guard: {said}");
 }
 
 #[test]

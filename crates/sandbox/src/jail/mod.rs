@@ -8,13 +8,14 @@
 //! | wall | what stands behind it |
 //! |---|---|
 //! | landlock | every file but the ones named; writing outside of the work folder; connecting; signals |
-//! | seccomp | sockets, tracing, mounting, namespaces, keys, BPF, modules, leaving the process group (`system_calls`) |
+//! | seccomp | sockets, signals, tracing, modes and times of files, shared memory, mounting, namespaces, keys, BPF, modules, leaving the process group (`system_calls`) |
 //! | limits | address space, processor time, size of files, open files, processes, core dumps |
 //! | environment | empty; standard input is empty; no other descriptor is open |
 //! | deadline | wall clock; the whole process group is killed |
 //!
 //! The first two need a kernel that has them: [`JailStatus`] says whether it does. What the walls do not cover: that the
-//! program uses the processor, and that it may see which paths exist.
+//! program uses the processor, that it may fill the disk (each file is bounded, their number is not) until its deadline, and
+//! that it may see which paths exist.
 
 mod command;
 mod descriptors;

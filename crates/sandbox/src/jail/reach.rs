@@ -13,7 +13,8 @@ use super::InsideOrder;
 const NEEDED: ABI = ABI::V3;
 
 /// The version of which everything is used where it is there: connections, devices, signals, abstract sockets.
-/// Where it is not, seccomp alone stands before those.
+/// Where it is not, seccomp alone stands before those: it refuses sockets, signals to anybody else, and the commands by which
+/// a descriptor sends them; the devices that can be opened are the two below.
 const WANTED: ABI = ABI::V6;
 
 /// Files that are always within reach.

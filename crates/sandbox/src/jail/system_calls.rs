@@ -12,7 +12,7 @@ use seccompiler::{
 
 /// Calls that are refused whatever their arguments.
 ///
-/// `socketpair` and `pidfd_open` are not among them: starting a process in the standard library uses both.
+/// `pidfd_open` is not among them, and `socketpair` only in part: starting a process in the standard library uses both.
 const REFUSED: &[libc::c_long] = &[
     // Connections.
     libc::SYS_socket,
@@ -57,7 +57,11 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_swapon,
     libc::SYS_swapoff,
     libc::SYS_acct,
-    // Owners and attributes, which landlock does not cover.
+    // Owners, modes, times and attributes, which landlock does not cover.
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    FCHMODAT2,
+    libc::SYS_utimensat,
     libc::SYS_fchownat,
     libc::SYS_fchown,
     libc::SYS_setxattr,
@@ -66,7 +70,33 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_removexattr,
     libc::SYS_lremovexattr,
     libc::SYS_fremovexattr,
+    SETXATTRAT,
+    REMOVEXATTRAT,
+    FILE_SETATTR,
+    libc::SYS_quotactl_fd,
     libc::SYS_mknodat,
+    // What processes of the same user share or see of one another without a file.
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_msgget,
+    libc::SYS_msgsnd,
+    libc::SYS_msgrcv,
+    libc::SYS_msgctl,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_semctl,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+    libc::SYS_inotify_init1,
+    libc::SYS_inotify_add_watch,
+    libc::SYS_setpriority,
+    libc::SYS_ioprio_set,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setscheduler,
+    libc::SYS_sched_setattr,
     // Code from memory.
     libc::SYS_memfd_create,
     libc::SYS_execveat,
@@ -101,9 +131,36 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_migrate_pages,
 ];
 
+/// Calls that are younger than the list of our library; they have the same number on every architecture.
+const FCHMODAT2: libc::c_long = 452;
+const SETXATTRAT: libc::c_long = 463;
+const REMOVEXATTRAT: libc::c_long = 466;
+const FILE_SETATTR: libc::c_long = 469;
+
+/// Commands of `fcntl` by which a descriptor sends signals, or tells what others do with a folder or file.
+const REFUSED_OF_FCNTL: &[libc::c_int] = &[libc::F_SETOWN, F_SETSIG, F_SETOWN_EX, libc::F_SETLEASE, libc::F_NOTIFY];
+const F_SETSIG: libc::c_int = 10;
+const F_SETOWN_EX: libc::c_int = 15;
+
+/// Commands of `ioctl` that do the same, or change attributes of files.
+const REFUSED_OF_IOCTL: &[u32] = &[FIOSETOWN, SIOCSPGRP, FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR];
+const FIOSETOWN: u32 = 0x8901;
+const SIOCSPGRP: u32 = 0x8902;
+const FS_IOC_SETFLAGS: u32 = 0x4008_6602;
+const FS_IOC_FSSETXATTR: u32 = 0x401c_5820;
+
+/// The kinds of a pair of sockets of which one can send to whoever has a name: all but those that stay connected. `SOCK_RAW`
+/// is another name for the first.
+const REFUSED_PAIRS: [libc::c_int; 2] = [libc::SOCK_DGRAM, libc::SOCK_RAW];
+
 /// Further calls of the one architecture that has an older name for the same.
 #[cfg(target_arch = "x86_64")]
 const REFUSED_OLD: &[libc::c_long] = &[
+    libc::SYS_chmod,
+    libc::SYS_utime,
+    libc::SYS_utimes,
+    libc::SYS_futimesat,
+    libc::SYS_inotify_init,
     libc::SYS_chown,
     libc::SYS_lchown,
     libc::SYS_mknod,
@@ -163,6 +220,17 @@ fn refusals() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendErr
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         REFUSED.iter().chain(REFUSED_OLD).map(|number| (*number, Vec::new())).collect();
     rules.insert(libc::SYS_clone, any_bit_of(0, NAMESPACES)?);
+    // To abort is to send a signal to oneself. Whoever is started later has another number, and
+    // aborts by a forbidden instruction instead.
+    let own = u64::try_from(rustix::process::getpid().as_raw_nonzero().get()).unwrap_or(0);
+    rules.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![number(0, SeccompCmpOp::Ne, own)?])?]);
+    let word = |command: &libc::c_int| u64::from(command.cast_unsigned());
+    let of_fcntl = REFUSED_OF_FCNTL.iter().map(|command| equals(1, SeccompCmpOp::Eq, word(command)));
+    rules.insert(libc::SYS_fcntl, of_fcntl.collect::<Result<_, _>>()?);
+    let of_ioctl = REFUSED_OF_IOCTL.iter().map(|command| equals(1, SeccompCmpOp::Eq, u64::from(*command)));
+    rules.insert(libc::SYS_ioctl, of_ioctl.collect::<Result<_, _>>()?);
+    let pairs = REFUSED_PAIRS.iter().map(|kind| equals(1, SeccompCmpOp::MaskedEq(0xf), word(kind)));
+    rules.insert(libc::SYS_socketpair, pairs.collect::<Result<_, _>>()?);
     // Its own limits a process may read.
     rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![argument(0, SeccompCmpOp::Ne, 0)?])?]);
     if let Some(second) = SECOND_TABLE {
@@ -179,22 +247,82 @@ fn any_bit_of(index: u8, bits: libc::c_int) -> Result<Vec<SeccompRule>, seccompi
     single.map(|bit| SeccompRule::new(vec![argument(index, SeccompCmpOp::MaskedEq(bit), bit)?])).collect()
 }
 
+/// A rule on an argument that the kernel reads as a number of 32 bits, whatever the upper half holds.
+fn equals(index: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule, seccompiler::BackendError> {
+    SeccompRule::new(vec![number(index, operator, value)?])
+}
+
+fn number(index: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompCondition, seccompiler::BackendError> {
+    SeccompCondition::new(index, SeccompCmpArgLen::Dword, operator, value)
+}
+
 fn argument(index: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompCondition, seccompiler::BackendError> {
     SeccompCondition::new(index, SeccompCmpArgLen::Qword, operator, value)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, Permissions};
+    use std::io;
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::{UnixDatagram, UnixStream};
+    use std::process::Command;
+    use std::thread;
+    use std::time::SystemTime;
+
     use super::*;
 
     #[test]
     fn the_filters_fit_into_the_kernel_and_refuse_what_is_listed() {
         let rules = refusals().unwrap();
         assert!(REFUSED.iter().all(|number| rules.contains_key(number)));
-        assert!(!rules.contains_key(&libc::SYS_socketpair) && !rules.contains_key(&libc::SYS_pidfd_open));
-        assert_eq!(rules[&libc::SYS_clone].len(), 7);
+        assert!(!rules.contains_key(&libc::SYS_pidfd_open));
+        assert_eq!((rules[&libc::SYS_clone].len(), rules[&libc::SYS_socketpair].len()), (7, 2));
         for program in programs().unwrap() {
             assert!(program.len() < 4096, "{}", program.len());
         }
+    }
+
+    /// Runs something on a thread with the filters and nothing else of the jail.
+    fn filtered<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+        thread::scope(|scope| {
+            let worker = scope.spawn(|| {
+                put_up().unwrap();
+                work()
+            });
+            worker.join().unwrap()
+        })
+    }
+
+    #[test]
+    fn modes_times_and_names_of_others_are_out_of_reach() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = fs::File::create(folder.path().join("file")).unwrap();
+        let refused = filtered(|| {
+            let path = folder.path().join("file");
+            let mode = Permissions::from_mode(0o777);
+            [
+                ("chmod", fs::set_permissions(&path, mode.clone())),
+                ("fchmod", file.set_permissions(mode)),
+                ("utimensat", file.set_modified(SystemTime::UNIX_EPOCH)),
+                ("socketpair", UnixDatagram::pair().map(drop)),
+                (
+                    "inotify",
+                    rustix::fs::inotify::init(rustix::fs::inotify::CreateFlags::empty())
+                        .map(drop)
+                        .map_err(io::Error::from),
+                ),
+                ("setpriority", rustix::process::setpriority_process(None, 5).map_err(io::Error::from)),
+            ]
+        });
+        for (call, result) in refused {
+            assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::EPERM), "{call}");
+        }
+    }
+
+    #[test]
+    fn what_a_compiler_needs_still_works() {
+        let (pair, status) = filtered(|| (UnixStream::pair().is_ok(), Command::new("true").status()));
+        assert!(pair && status.unwrap().success());
     }
 }
