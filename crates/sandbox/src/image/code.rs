@@ -68,7 +68,7 @@ impl ImageStore {
             write_sealed(&self.code_path(key), folder_key, &entry)
         });
         kept.map_err(|error| format!("write to `{}`: {error}", self.folder.display()))?;
-        self.prune();
+        self.prune_if_due(code.bytes().len() as u64);
         Ok(())
     }
 
@@ -97,7 +97,7 @@ impl ImageStore {
             write_sealed(&self.built_path(id), folder_key, &entry)
         });
         kept.map_err(|error| format!("write to `{}`: {error}", self.folder.display()))?;
-        self.prune();
+        self.prune_if_due(module.len() as u64);
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,6 +25,7 @@ use super::PackageSet;
 use super::library::{Index, Library};
 use super::make::MadeImage;
 use super::native::VerifiedCode;
+use super::prune::Written;
 use crate::slot::Recycling;
 
 /// The layout of an entry. Another number makes another key, so that old and new hosts ignore each other's entries.
@@ -41,6 +43,8 @@ pub(crate) struct ImageStore {
     pub(super) folder: PathBuf,
     /// The key of the folder, or why nothing can be kept in it.
     pub(super) key: Result<[u8; 32], String>,
+    /// What was written since the folder was last pruned.
+    pub(super) written: Arc<Written>,
 }
 
 /// A cache folder that others could tamper with.
@@ -160,7 +164,7 @@ impl ImageStore {
                 Err(format!("make `{}`: {error}", folder.display()))
             }
         };
-        Ok(Self { folder: folder.to_owned(), key })
+        Ok(Self { folder: folder.to_owned(), key, written: Arc::default() })
     }
 
     /// Returns the path of an entry.
@@ -288,16 +292,22 @@ impl ImageStore {
 
 /// Reads an entry that carries the MAC of the folder, and marks it as used; nothing when there is none.
 pub(super) fn read_sealed<T: DeserializeOwned>(path: &Path, folder_key: &[u8; 32]) -> io::Result<Option<T>> {
+    let entry = look_at_sealed(path, folder_key);
+    if let Ok(Some(_)) = &entry {
+        // Only the order in which entries are pruned depends on it.
+        let _ = open_regular(path).and_then(|file| file.set_modified(SystemTime::now()));
+    }
+    entry
+}
+
+/// Reads an entry that carries the MAC of the folder; nothing when there is none.
+pub(super) fn look_at_sealed<T: DeserializeOwned>(path: &Path, folder_key: &[u8; 32]) -> io::Result<Option<T>> {
     let mut sealed = Vec::new();
     match open_regular(path) {
-        Ok(file) => {
-            Read::take(&file, LONGEST_ENTRY).read_to_end(&mut sealed)?;
-            // Only the order in which entries are pruned depends on it.
-            let _ = file.set_modified(SystemTime::now());
-        }
+        Ok(file) => Read::take(file, LONGEST_ENTRY).read_to_end(&mut sealed)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
-    }
+    };
     let not_ours = || invalid("the entry was not written by this host");
     let (mac, body) = sealed.split_at_checked(64).ok_or_else(not_ours)?;
     let body = body.strip_prefix(b"\n").ok_or_else(not_ours)?;
