@@ -85,9 +85,12 @@ impl WorkerPool {
             }
         };
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
-        let mut abandon = Abandon { shared: &self.shared, tenant, id, cancellation, is_due: true };
+        let mut abandon = Abandon { shared: &self.shared, tenant, id, cancellation, is_due: true, is_at_door: false };
         if let Err(work) = self.shared.enter(tenant, id, Box::new(work)) {
-            self.shared.place(tenant).await?.enter(id, work);
+            abandon.is_at_door = true;
+            let place = self.shared.place(tenant).await?;
+            abandon.is_at_door = false;
+            place.enter(id, work);
         }
         let result = answered.await;
         abandon.is_due = false;
@@ -190,6 +193,7 @@ struct Abandon<'a> {
     id: u64,
     cancellation: Cancellation,
     is_due: bool,
+    is_at_door: bool,
 }
 
 impl Drop for Abandon<'_> {
@@ -199,7 +203,14 @@ impl Drop for Abandon<'_> {
         }
         self.cancellation.request();
         // What the work holds may take its time to go, so that it goes after the lock.
-        let work = self.shared.state().queue.remove(self.tenant, self.id);
+        let work = {
+            let mut state = self.shared.state();
+            if self.is_at_door {
+                // The promise was let go of before this.
+                state.queue.leave(self.tenant, oneshot::Sender::is_canceled);
+            }
+            state.queue.remove(self.tenant, self.id)
+        };
         self.shared.keep_promises();
         drop(work);
     }
@@ -349,6 +360,27 @@ mod tests {
         block_on(async { (first.await.unwrap(), neighbour.await.unwrap()) });
         assert_eq!(block_on(futures::future::join_all(flood)), vec![Ok(()); 3]);
         assert_eq!(order.try_iter().collect::<Vec<_>>(), ["quiet", "flooding", "flooding", "flooding"]);
+    }
+
+    #[test]
+    fn who_gives_up_at_the_door_is_not_remembered() {
+        let pool = pool(1, 1);
+        let (release, is_released) = mpsc::channel::<()>();
+        let mut first = Box::pin(pool.run(shared(), move |_| is_released.recv().unwrap()));
+        assert!(first.as_mut().now_or_never().is_none());
+        let mut second = Box::pin(pool.run(shared(), |_| ()));
+        while pool.shared.state().queue.len() > 0 {
+            thread::yield_now();
+        }
+        assert!(second.as_mut().now_or_never().is_none());
+        for _ in 0..100 {
+            let mut impatient = Box::pin(pool.run(shared(), |_| ()));
+            assert!(impatient.as_mut().now_or_never().is_none());
+            assert!(pool.shared.state().queue.has_doors());
+        }
+        assert!(!pool.shared.state().queue.has_doors());
+        release.send(()).unwrap();
+        block_on(async { (first.await.unwrap(), second.await.unwrap()) });
     }
 
     #[test]

@@ -38,6 +38,8 @@ struct Line<J, W> {
     promised: usize,
     running: usize,
     door: VecDeque<W>,
+    /// How many have left the door since that was last looked at.
+    left: usize,
 }
 
 impl<J, W> FairQueue<J, W> {
@@ -85,6 +87,23 @@ impl<J, W> FairQueue<J, W> {
             self.doors.push_back(tenant.clone());
         }
         line.door.push_back(waiter);
+    }
+
+    /// Notes that somebody has left the door of a tenant. Once half of them may have, those who did are forgotten, so that
+    /// leaving costs the same however many wait.
+    pub(super) fn leave(&mut self, tenant: &Tenant, has_left: impl Fn(&W) -> bool) {
+        let Some(line) = self.lines.get_mut(tenant) else { return };
+        line.left += 1;
+        let before = line.door.len();
+        if 2 * line.left < before {
+            return;
+        }
+        line.door.retain(|waiter| !has_left(waiter));
+        line.left = 0;
+        if before > 0 && line.door.is_empty() {
+            self.doors.retain(|other| other != tenant);
+        }
+        self.forget_if_idle(tenant);
     }
 
     /// Promises a free place to whoever may have it next.
@@ -184,7 +203,7 @@ impl<J, W> FairQueue<J, W> {
 
 impl<J, W> Line<J, W> {
     fn new() -> Self {
-        Self { jobs: VecDeque::new(), promised: 0, running: 0, door: VecDeque::new() }
+        Self { jobs: VecDeque::new(), promised: 0, running: 0, door: VecDeque::new(), left: 0 }
     }
 
     fn has_room(&self, bounds: &QueueBounds, taken: usize) -> bool {
@@ -309,6 +328,23 @@ mod tests {
     }
 
     #[test]
+    fn who_has_left_stands_at_no_door() {
+        let mut queue = queue(100, 1, 100);
+        enter(&mut queue, &["a1", "b1"]);
+        for waiter in ["a2", "a3", "b2"] {
+            queue.wait(&tenant(&waiter[..1]), waiter);
+        }
+        queue.leave(&tenant("a"), |waiter| *waiter == "a2");
+        assert_eq!((queue.lines[&tenant("a")].door.len(), queue.doors.len()), (1, 2));
+        queue.leave(&tenant("a"), |_| true);
+        queue.leave(&tenant("c"), |_| true);
+        assert_eq!(queue.doors, [tenant("b")]);
+        assert_eq!(drain(&mut queue), ["a1", "b1"]);
+        queue.leave(&tenant("b"), |_| true);
+        assert!(queue.lines.is_empty() && queue.doors.is_empty());
+    }
+
+    #[test]
     fn a_job_that_nobody_wants_frees_its_place() {
         let mut queue = queue(100, 2, 100);
         queue.enter(&tenant("a"), 7, "a1").unwrap();
@@ -327,7 +363,7 @@ mod tests {
 
         /// Whatever happens in whatever order: bounds hold, counts agree, turns are fair, and nothing is remembered at the end.
         #[test]
-        fn the_books_always_balance(steps in proptest::collection::vec((0_u8..5, 0_usize..4), 0..200)) {
+        fn the_books_always_balance(steps in proptest::collection::vec((0_u8..6, 0_usize..4), 0..200)) {
             let bounds = QueueBounds { total: 6, per_tenant: 3, running_per_tenant: 2 };
             let mut queue: FairQueue<u64, u64> = FairQueue::new(bounds);
             let tenants = ["a", "b", "c", "d"].map(tenant);
@@ -345,6 +381,7 @@ mod tests {
                     },
                     2 => if let Some(tenant) = running.pop() { queue.finish(&tenant) },
                     3 => if let Some((tenant, id)) = entered.pop() { assert_eq!(queue.remove(&tenant, id), Some(id)) },
+                    4 => queue.leave(tenant, |waiter| waiter % 2 == 0),
                     _ => if let Some((tenant, id)) = promised.pop() {
                         queue.enter_promised(&tenant, id, id);
                         entered.push((tenant, id));
