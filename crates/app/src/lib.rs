@@ -68,5 +68,6 @@ pub use greensand_optimizer::{AdmissionSettings, STRATEGIES};
 pub use greensand_sandbox::helper::main as run_sandbox_helper;
 pub use greensand_sandbox::{
     GuestTemplate, HelperProgram, ImageError, ImageKeeping, ImageOrigin, ImageProgress, ImageReport, ImageStage,
-    ImageStatus, InstanceMode, OpenSandboxError, Sandbox, SandboxSettings, module_source, scans_changed_pages,
+    ImageStatus, InstanceMode, OpenSandboxError, Sandbox, SandboxSettings, ToolchainStatus, module_source,
+    scans_changed_pages,
 };

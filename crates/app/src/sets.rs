@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use greensand_optimizer::{AdmissionContext, AdmissionSettings, AdmitError, readmit};
-use greensand_types::{FunctionRuntime, FunctionSet, Rejection};
+use greensand_types::{FunctionRuntime, FunctionSet, Limits, Rejection};
 
-use crate::store::{RunFolder, StoreError, StoredSet, load_set};
+use crate::batch::set_limit;
+use crate::store::{ManifestSetting, RunFolder, StoreError, StoredSet, load_set};
 
 /// Which set is meant: `empty`, a run folder (its best set), `RUN:SET`, or a folder of functions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,10 +117,27 @@ impl SetSource {
     /// # Errors
     /// When it is a set of a run whose manifest cannot be read.
     pub fn may_call_each_other(&self) -> Result<bool, StoreError> {
-        let Self::Run { folder, .. } = self else { return Ok(false) };
-        let manifest = RunFolder::open(folder)?.manifest()?;
-        let setting = manifest.settings.iter().find(|setting| setting.key == "functions.may_call_each_other");
+        let settings = self.settings()?;
+        let setting = settings.iter().find(|setting| setting.key == "functions.may_call_each_other");
         Ok(setting.is_some_and(|setting| setting.value == serde_json::Value::Bool(true)))
+    }
+
+    /// Returns the limits that the run of the set gave to its calls, beside the defaults of a language.
+    ///
+    /// # Errors
+    /// When it is a set of a run whose manifest cannot be read.
+    pub fn limits(&self, mut defaults: Limits) -> Result<Limits, StoreError> {
+        for setting in self.settings()? {
+            let name = setting.key.strip_prefix("limits.").unwrap_or_default();
+            // Whatever stands there beside limits within their bounds is none.
+            let _ = set_limit(&mut defaults, name, &setting.value.to_string());
+        }
+        Ok(defaults)
+    }
+
+    fn settings(&self) -> Result<Vec<ManifestSetting>, StoreError> {
+        let Self::Run { folder, .. } = self else { return Ok(Vec::new()) };
+        Ok(RunFolder::open(folder)?.manifest()?.settings)
     }
 
     /// Reads the set and lets it in: every function passes admission again.

@@ -201,7 +201,7 @@ impl From<EquipmentError> for Failure {
 impl From<InitError> for Failure {
     fn from(error: InitError) -> Self {
         let kind = match &error {
-            InitError::Exists { .. } => FailureKind::Asked,
+            InitError::Exists { .. } | InitError::NoFolder { .. } => FailureKind::Asked,
             InitError::Write { .. } => FailureKind::No,
         };
         Self::of(kind, &error).hint_if(error.hint())

@@ -12,6 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 
 use super::limits::{did_you_mean, nearest, set_limit, shortened};
+use crate::paths;
 
 /// More keys than this in one object are refused before they are looked at.
 const MAX_KEYS: usize = 64;
@@ -87,7 +88,7 @@ impl Request {
         }
         Ok(Self {
             id: fields.id()?,
-            language: Language::from_str(&fields.required::<String>("language")?).map_err(|error| error.to_string())?,
+            language: fields.language()?,
             source: fields.required::<String>("source")?.into(),
             entry: fields.required("entry")?,
             arguments: fields.arguments()?,
@@ -133,7 +134,9 @@ impl Request {
 
     fn limits(&self, runtime: &dyn FunctionRuntime, languages: &[String]) -> Result<Limits, String> {
         let Some(mut limits) = runtime.default_limits(&self.language) else {
-            return Err(format!("asks for `{}`, which is no guest language: use {}", self.language, listed(languages)));
+            let nearest = did_you_mean(nearest(self.language.as_str(), languages.iter().map(String::as_str)));
+            let (language, known) = (&self.language, listed(languages));
+            return Err(format!("asks for `{language}`, which is no guest language: use {known}{nearest}"));
         };
         for (name, value) in &self.limits {
             set_limit(&mut limits, name, value).map_err(|error| format!("cannot have its limits: {error}"))?;
@@ -222,6 +225,13 @@ impl<'a> Fields<'a> {
                 Err("has an `id` that is neither a string nor a number".into())
             }
         }
+    }
+
+    /// The language, by its name or an alias.
+    fn language(&self) -> Result<Language, String> {
+        let name = self.required::<String>("language")?;
+        let guest = paths::guests().into_iter().find(|guest| guest.aliases.contains(&name.as_str()));
+        Language::from_str(guest.map_or(name.as_str(), |guest| guest.name)).map_err(|error| error.to_string())
     }
 
     fn arguments(&self) -> Result<JsonText, String> {

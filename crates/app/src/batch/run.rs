@@ -445,7 +445,7 @@ mod tests {
         assert_eq!(answers[3]["error"]["message"], "line 6 has no `language`");
         assert_eq!(
             answers[4]["error"]["message"],
-            "line 7 asks for `parott`, which is no guest language: use `parrot`"
+            "line 7 asks for `parott`, which is no guest language: use `parrot`; did you mean `parrot`?"
         );
         assert_eq!(summary.of_status(CallStatus::Invalid), 3);
     }

@@ -18,7 +18,7 @@ pub(super) fn ownership(folder: &Path) -> Finding {
     let metadata = match fs::metadata(folder) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Finding::new(Grade::Note, "cache", format!("`{shown}` is made at first use"));
+            return not_made_yet(folder);
         }
         Err(error) => {
             return Finding::new(Grade::Failed, "cache", format!("`{shown}` cannot be read: {error}"))
@@ -44,6 +44,21 @@ pub(super) fn ownership(folder: &Path) -> Finding {
         .remedy(format!("chmod 700 {shown}"));
     }
     Finding::good("cache", format!("`{shown}`, which only you can write to"))
+}
+
+fn not_made_yet(folder: &Path) -> Finding {
+    let shown = folder.display();
+    let parent = folder.ancestors().skip(1).find(|ancestor| ancestor.exists()).unwrap_or(Path::new("/"));
+    // A folder of the kernel, such as `/proc`, lets nobody make another one in it.
+    let is_of_kernel = ["/proc", "/sys"].iter().any(|root| parent.starts_with(root));
+    match rustix::fs::access(parent, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK) {
+        Ok(()) if !is_of_kernel => Finding::new(Grade::Note, "cache", format!("`{shown}` is made at first use")),
+        Ok(()) | Err(_) => {
+            let detail = format!("`{shown}` cannot be made: nothing is kept, and what is compiled is refused");
+            Finding::new(Grade::Failed, "cache", detail)
+                .remedy("export GREENSAND_CACHE=DIR, with a folder that you can write to")
+        }
+    }
 }
 
 fn room(folder: &Path) -> Finding {

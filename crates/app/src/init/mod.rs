@@ -19,6 +19,12 @@ const FILES: &[(&str, &str)] = &[
 /// A project that could not be made. What was written until then stays.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
+    /// There is something else in its place.
+    #[error("`{}` is a file, not a folder for a project", path.display())]
+    NoFolder {
+        /// What is there.
+        path: PathBuf,
+    },
     /// A file is there already.
     #[error("`{}` exists already, and is not overwritten", path.display())]
     Exists {
@@ -40,7 +46,7 @@ impl InitError {
     /// Returns what to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Exists { .. } => Some("choose another folder: `greensand init DIR`".into()),
+            Self::Exists { .. } | Self::NoFolder { .. } => Some("choose another folder: `greensand init DIR`".into()),
             Self::Write { .. } => None,
         }
     }
@@ -51,6 +57,9 @@ impl InitError {
 /// # Errors
 /// When one of the files exists, before anything is written; or when one cannot be written.
 pub fn write_project(folder: &Path) -> Result<Vec<PathBuf>, InitError> {
+    if folder.exists() && !folder.is_dir() {
+        return Err(InitError::NoFolder { path: folder.to_owned() });
+    }
     let project_file = (PROJECT_FILE, project_file(&name_of(folder)));
     let files = std::iter::once((project_file.0, project_file.1.as_str())).chain(FILES.iter().copied());
     let files: Vec<(PathBuf, &str)> = files.map(|(name, text)| (folder.join(name), text)).collect();

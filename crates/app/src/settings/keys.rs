@@ -186,5 +186,6 @@ pub(super) fn nearest(name: &str) -> Option<&'static str> {
     });
     let tables = KEYS.iter().filter_map(|key| Some(key.name.rsplit_once('.')?.0)).map(|table| (distance(table), table));
     let (distance, best) = keys.chain(tables).min_by_key(|(distance, _)| *distance)?;
-    (distance <= written.chars().count().max(4) / 2).then_some(best)
+    // A table where a value was meant is near to itself.
+    (distance > 0 && distance <= written.chars().count().max(4) / 2).then_some(best)
 }

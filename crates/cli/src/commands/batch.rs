@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal};
+use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -13,6 +13,7 @@ use super::prepared::Prepared;
 use crate::failure::{Ending, Failure};
 use crate::interrupt;
 use crate::terminal::Terminal;
+use crate::text;
 
 /// Run many functions: JSON lines in, JSON lines out, in input order.
 #[derive(Debug, Args)]
@@ -73,6 +74,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
         ..BatchSettings::default()
     };
     let output = BufWriter::with_capacity(64 << 10, io::stdout().lock());
+    let output = Answers { output, is_read_by_person: terminal.is_out_terminal() };
     let asked: Vec<_> = arguments.packages.requirements()?.iter().map(|package| package.name().to_owned()).collect();
     let default = packages.map(|packages| (packages.language(), asked));
     let interrupt = interrupt::on_signals(*terminal)?;
@@ -88,6 +90,28 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
             counted(usize::try_from(summary.faults).unwrap_or(usize::MAX), "line")
         ))
         .hint("the answers of those lines have the status `fault`; `greensand doctor` checks this machine")),
+    }
+}
+
+/// Where answers go: on a terminal nothing in them acts on it.
+struct Answers<W> {
+    output: W,
+    is_read_by_person: bool,
+}
+
+impl<W: Write> Write for Answers<W> {
+    fn write(&mut self, answer: &[u8]) -> io::Result<usize> {
+        match std::str::from_utf8(answer) {
+            Ok(text) if self.is_read_by_person => {
+                self.output.write_all(text::json(text).as_bytes())?;
+                Ok(answer.len())
+            }
+            Ok(_) | Err(_) => self.output.write(answer),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
     }
 }
 
@@ -116,4 +140,19 @@ fn tell(summary: &BatchSummary, terminal: &Terminal) {
         .collect();
     let stopped = if summary.is_interrupted { "stopped after " } else { "" };
     terminal.say(format_args!("{stopped}{} answers: {}", summary.answers, statuses.join(", ")));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_on_a_terminal_mean_the_same_and_do_nothing_to_it() {
+        let answer = "{\"value\":\"\u{9b}31m\u{202e}\u{7f}\"}\n";
+        for (is_read_by_person, expected) in [(false, answer), (true, "{\"value\":\"\\u009b31m\\u202e\\u007f\"}\n")] {
+            let mut answers = Answers { output: Vec::new(), is_read_by_person };
+            answers.write_all(answer.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8(answers.output).unwrap(), expected);
+        }
+    }
 }

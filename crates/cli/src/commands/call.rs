@@ -102,6 +102,8 @@ struct Callee {
     entry: String,
     /// The functions that it may call.
     others: Vec<FunctionDraft>,
+    /// The set that it is of; the empty one for a function of a file.
+    origin: SetSource,
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
@@ -120,19 +122,20 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
         None => callee_of_file(arguments, &sandbox)?,
     };
     let language = &callee.source.language;
-    let Some(mut limits) = sandbox.default_limits(language) else {
+    let Some(limits) = sandbox.default_limits(language) else {
         return Err(Failure::asked(format!("no guest language is called `{language}`")));
     };
+    let mut limits = callee.origin.limits(limits)?;
     for assignment in &arguments.limit {
         apply_limit(&mut limits, assignment)?;
     }
     common::prepare_for(&sandbox, &callee.source, terminal)?;
     let entry = callee.entry.clone();
     let grant = |draft: &FunctionDraft| {
-        let limits = sandbox.default_limits(&draft.language).unwrap_or_default();
-        (draft.signature.name().clone(), draft.to_grant(limits))
+        let limits = callee.origin.limits(sandbox.default_limits(&draft.language).unwrap_or_default())?;
+        Ok((draft.signature.name().clone(), draft.to_grant(limits)))
     };
-    let functions = callee.others.iter().map(grant).collect();
+    let functions = callee.others.iter().map(grant).collect::<Result<_, Failure>>()?;
     let invocation = Invocation {
         encoding: arguments.encoding.into(),
         seed: arguments.seed,
@@ -158,7 +161,7 @@ fn callee_of_file(arguments: &Arguments, sandbox: &Sandbox) -> Result<Callee, Fa
     };
     let packages = arguments.packages.requirements()?.iter().map(|package| package.name().to_owned()).collect();
     let source = SourceText { language, text, packages };
-    Ok(Callee { source, entry: entry.clone(), others: Vec::new() })
+    Ok(Callee { source, entry: entry.clone(), others: Vec::new(), origin: SetSource::Empty })
 }
 
 /// The folder of a target such as `RUN:SET`.
@@ -194,12 +197,16 @@ fn callee_of_run(arguments: &Arguments) -> Result<Callee, Failure> {
     let source = SourceText { language: draft.language, text: draft.source, packages: draft.packages };
     // As it was called in the run.
     let others = if chosen.may_call_each_other()? { set.functions } else { Vec::new() };
-    Ok(Callee { source, entry: name.clone(), others })
+    Ok(Callee { source, entry: name.clone(), others, origin: chosen })
 }
 
 /// Reads a source that is a module: its binary, or what stands for it in text already.
 fn read_module(path: &Path) -> Result<Arc<str>, Failure> {
     let bytes = fs::read(path).map_err(|error| common::unreadable(path, &error))?;
+    if ["(module", "(component"].iter().any(|start| bytes.trim_ascii_start().starts_with(start.as_bytes())) {
+        return Err(Failure::asked(format!("`{}` is WebAssembly in text", path.display()))
+            .hint("make a binary of it first, with `wat2wasm` or `wasm-tools parse`"));
+    }
     Ok(module_source(&bytes).into())
 }
 

@@ -7,12 +7,14 @@ use std::path::Path;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
-use greensand_app::{Environment, HelperProgram, InstanceMode, Overrides, Sandbox, SandboxSettings};
+use greensand_app::{
+    Environment, HelperProgram, ImageKeeping, ImageReport, InstanceMode, Overrides, Sandbox, SandboxSettings,
+};
 use greensand_types::{HostFault, Language, SourceText};
 
 use crate::failure::{Failure, FailureKind};
 use crate::progress::ImageBar;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, WARN};
 use crate::text;
 
 /// Flags that choose the models and the settings of a run.
@@ -132,7 +134,8 @@ pub(super) fn prepare_image(sandbox: &Sandbox, language: &Language, terminal: &T
         return Ok(());
     }
     let bar = ImageBar::new(language, terminal);
-    sandbox.prepare_image(language, &|progress| bar.show(progress))?;
+    let report = sandbox.prepare_image(language, &|progress| bar.show(progress))?;
+    say_if_not_kept(&report, terminal);
     Ok(())
 }
 
@@ -143,8 +146,17 @@ pub(super) fn prepare_for(sandbox: &Sandbox, source: &SourceText, terminal: &Ter
         return prepare_image(sandbox, language, terminal);
     }
     let bar = ImageBar::new(language, terminal);
-    sandbox.prepare_packages(language, packages, &|progress| bar.show(progress))?;
+    let report = sandbox.prepare_packages(language, packages, &|progress| bar.show(progress))?;
+    say_if_not_kept(&report, terminal);
     Ok(())
+}
+
+/// Says that an image has to be made again by the next process, and why.
+pub(super) fn say_if_not_kept(report: &ImageReport, terminal: &Terminal) {
+    if let ImageKeeping::InMemory { reason } = &report.keeping {
+        let language = &report.language;
+        terminal.say(format_args!("{WARN}warning{WARN:#}: {language} is prepared again each time: {reason}"));
+    }
 }
 
 /// Says whether a language has a guest of its own, of which an image is made; else its sources are modules.

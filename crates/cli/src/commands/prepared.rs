@@ -1,13 +1,14 @@
+use greensand_app::Sandbox;
 use greensand_app::packages::normal;
-use greensand_app::{ImageKeeping, Sandbox};
 use greensand_types::{
     BoxFuture, CallOutcome, DescribeOutcome, FunctionRuntime, HostFault, Invocation, Language, Limits, SourceText,
 };
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
+use super::common;
 use crate::progress::ImageBar;
-use crate::terminal::{Terminal, WARN};
+use crate::terminal::Terminal;
 
 /// The sandbox, with the making of each image shown when the first call of its language comes.
 pub(super) struct Prepared {
@@ -69,11 +70,7 @@ impl Prepared {
             });
             match work.await {
                 Ok(Ok(report)) => {
-                    if let ImageKeeping::InMemory { reason } = report.keeping {
-                        let name = report.language;
-                        self.terminal
-                            .say(format_args!("{WARN}warning{WARN:#}: {name} is prepared again each time: {reason}"));
-                    }
+                    common::say_if_not_kept(&report, &self.terminal);
                     Ok(())
                 }
                 Ok(Err(error)) => Err(HostFault::caused_by("prepare the language", error)),

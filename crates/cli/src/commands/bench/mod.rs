@@ -18,7 +18,7 @@ mod tenants;
 use std::time::Duration;
 
 use clap::Args;
-use greensand_app::{Environment, InstanceMode, Sandbox, SandboxSettings};
+use greensand_app::{Environment, InstanceMode, Sandbox, SandboxSettings, ToolchainStatus};
 use greensand_types::{
     CallOutcome, CallStatus, Entry, FunctionRuntime, HostFault, Invocation, JsonText, Language, Limits, SourceText,
 };
@@ -130,6 +130,8 @@ enum Mode {
 struct Bench<'a> {
     subject: &'static Subject,
     language: Language,
+    /// Whether its sources are built by a compiler of the machine.
+    is_built: bool,
     effort: Effort,
     threads: usize,
     environment: &'a Environment,
@@ -139,7 +141,8 @@ struct Bench<'a> {
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
     let environment = common::environment()?;
     let mut report = Report::new(Machine::look());
-    for language in languages(arguments, &environment)? {
+    let probe = common::open_sandbox_as(&environment, |settings| SandboxSettings { workers: 1, ..settings })?;
+    for language in languages(arguments, &probe)? {
         let Some(subject) = subject_of(language.as_str()) else {
             report.left_out.push(format!("`{language}`, of which no function is measured"));
             continue;
@@ -150,7 +153,8 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
             (false, false) => NORMAL,
         };
         let threads = arguments.jobs.unwrap_or_else(common::cores);
-        let bench = Bench { subject, language, effort, threads, environment: &environment, terminal };
+        let is_built = probe.toolchain_status(&language) != ToolchainStatus::NotNeeded;
+        let bench = Bench { subject, language, is_built, effort, threads, environment: &environment, terminal };
         if let Some(reason) = bench.cannot_run()? {
             report.left_out.push(format!("`{}`: {reason}", subject.language));
             continue;
@@ -173,14 +177,13 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
 }
 
 /// Returns the languages that were asked for, or all.
-fn languages(arguments: &Arguments, environment: &Environment) -> Result<Vec<Language>, Failure> {
-    let sandbox = common::open_sandbox_as(environment, |settings| SandboxSettings { workers: 1, ..settings })?;
+fn languages(arguments: &Arguments, sandbox: &Sandbox) -> Result<Vec<Language>, Failure> {
     let parse = |name: &str| name.parse::<Language>().map_err(|error| Failure::asked(error.to_string()));
     if arguments.language.is_empty() {
         let guests = sandbox.languages().filter(|guest| guest.image().is_some());
         return guests.map(|guest| parse(guest.name)).collect();
     }
-    arguments.language.iter().map(|name| common::language_named(name, &sandbox)).collect()
+    arguments.language.iter().map(|name| common::language_named(name, sandbox)).collect()
 }
 
 impl Bench<'_> {
