@@ -28,6 +28,9 @@ name = "exact"
 language = "javascript"
 may_call_each_other = true
 
+[limits]
+max_result_bytes = 3
+
 [training]
 epochs = 1
 "#;
@@ -109,6 +112,9 @@ fn functions_that_may_call_each_other_do_so_from_their_run_too() {
     let run = fs::read_dir(path("runs")).unwrap().next().unwrap().unwrap().path();
     let run = run.to_str().unwrap();
     assert_eq!(greensand(&["call", run, "sum_of_squares", "--args", "[10]"]).code(0).stdout.trim(), "385");
+    // With the limits that it had there.
+    greensand(&["call", run, "sum_of_squares", "--args", "[20]"]).code(1).says("output_limit");
+    greensand(&["call", run, "sum_of_squares", "--args", "[20]", "--limit", "max_result_bytes=4"]).code(0);
     // What may not call is told so.
     let alone =
         greensand(&["train", &path("."), "--runs", &path("others"), "--set", "functions.may_call_each_other=false"]);

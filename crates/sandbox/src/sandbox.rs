@@ -404,6 +404,8 @@ fn for_front(call: &GuestCall) -> GuestCall {
 fn looking_at(verb: Verb, source: &SourceText, entry: String, limits: Limits) -> GuestCall {
     let (source, encoding, arguments, seed) = (source.text.clone(), Encoding::Strict, None, 0);
     let (grants, nesting) = Default::default();
+    // What is said of a source is no result of it.
+    let limits = Limits { max_result_bytes: Limits::DEFAULT.max_result_bytes, ..limits };
     GuestCall { verb, source, entry, arguments, limits, grants, encoding, seed, nesting }
 }
 

@@ -387,6 +387,17 @@ mod tests {
     }
 
     #[test]
+    fn a_language_has_aliases() {
+        let language = |name: &str| {
+            let line = format!(r#"{{"language": "{name}", "source": "s", "entry": "f", "args": []}}"#);
+            check(&line).unwrap().language.to_string()
+        };
+        for (name, expected) in [("js", "javascript"), ("rs", "rust"), ("python", "python"), ("other", "other")] {
+            assert_eq!(language(name), expected);
+        }
+    }
+
+    #[test]
     fn a_seed_may_stand_in_either_place() {
         let seed = |rest: &str| check(&format!(r#"{{{GOOD}, "args": [], {rest}}}"#)).unwrap().seed;
         assert_eq!(seed(r#""seed": 3"#), 3);
