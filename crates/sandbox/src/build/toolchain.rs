@@ -61,6 +61,11 @@ pub(super) fn find(
     is_stopped: &dyn Fn() -> bool,
 ) -> Result<Found, ToolchainStatus> {
     let missing = |what: String, mend: &str| ToolchainStatus::Missing { what, mend: mend.to_owned() };
+    // It was made as the sandbox was opened, if it can be.
+    if !cache.is_dir() {
+        let what = format!("the cache folder `{}` cannot be made", cache.display());
+        return Err(missing(what, "choose a cache folder that can be written"));
+    }
     let tool = folders.iter().map(|folder| folder.join(recipe.tool)).find(|path| path.is_file());
     let tool = tool.ok_or_else(|| missing(format!("there is no `{}` on this machine", recipe.tool), recipe.install))?;
     let root = says(&tool, recipe.root, cache, is_stopped).map_err(|reason| missing(reason, recipe.install))?;
