@@ -102,6 +102,35 @@ fn learned_within(text: &str, limits: Limits) -> GrantedFunction {
     GrantedFunction::Learned(LearnedGrant { source: source(text), entry: "f".into(), limits })
 }
 
+#[test]
+fn the_image_of_what_a_module_may_call_is_made_before_its_clock_starts() {
+    // A guest that starts for longer than the caller's wall clock.
+    let starts = r#"(func (export "gs_init") (local i64) (loop $again
+        (local.set 0 (i64.add (local.get 0) (i64.const 1)))
+        (br_if $again (i64.lt_u (local.get 0) (i64.const 1500000000)))))"#;
+    let guest = include_str!("common/caller.wat").replace(r#"(func (export "gs_init"))"#, starts);
+    let slow = common::leak(common::template_of(&wat::parse_str(guest).unwrap(), None));
+    let import = r#"(import "greensand" "call" (func $call (param i32 i32 i32 i32) (result i64)))"#;
+    let (reply, packed) = common::modules::reply_data(0, 0, "", "1");
+    let data = format!(r#"(data (i32.const 8) "other[]") {reply}"#);
+    let code = format!(
+        "(if (i64.ge_u (call $call (i32.const 8) (i32.const 5) (i32.const 13) (i32.const 2)) (i64.const 0x100000000))
+            (then (unreachable))) (i64.const {packed})"
+    );
+    let caller = common::modules::core_with(import, &data, &code);
+    let folder = tempfile::tempdir().unwrap();
+    let languages = vec![slow, &common::modules::TEMPLATE];
+    let settings = SandboxSettings { languages, ..common::modules::settings(folder.path()) };
+    let sandbox = Sandbox::open(settings).unwrap();
+    let grants = grants([("other", learned("a"))]);
+    let arguments = JsonText::parse("[]").unwrap();
+    let call = Invocation::new(common::modules::source(&caller), Entry::Function("f".into()), arguments, LIMITS);
+    let begun = Instant::now();
+    let outcome = block_on(sandbox.invoke(Invocation { grants, ..call })).unwrap();
+    assert_eq!(value(&outcome), "1");
+    assert!(begun.elapsed() > LIMITS.wall, "nothing was shown: the image was made within {:?}", begun.elapsed());
+}
+
 // Functions of the host -------------------------------------------------------------------------------------------
 
 #[test]
