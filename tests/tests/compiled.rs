@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test ends where something unexpected is found")]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -210,6 +211,34 @@ fn a_compiler_that_is_gone_is_no_fault_of_the_source() {
     assert_eq!(call(&sandbox, text, "[]").value().unwrap().get(), "5");
     let linked = "unsafe extern \"C\" { fn nowhere(); }\npub fn f() { unsafe { nowhere() } }";
     assert_eq!(call(&sandbox, linked, "[]").status(), CallStatus::Invalid);
+}
+
+#[test]
+fn who_waits_for_a_compiler_to_be_found_holds_nobody_up() {
+    let Some(sandbox) = open(&images()) else { return };
+    let kept = "pub fn f() -> u32 { 41 }";
+    assert_eq!(call(&sandbox, kept, "[]").value().unwrap().get(), "41");
+    drop(sandbox);
+    // A compiler that does not answer, as a proxy does that fetches it first.
+    let tools = tempfile::tempdir().unwrap();
+    let tool = tools.path().join("rustc");
+    fs::write(&tool, "#!/bin/sh\necho > \"$0.started\"\nexec sleep 100\n").unwrap();
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o700)).unwrap();
+    let tool_folders = vec![tools.path().to_owned()];
+    let sandbox = Sandbox::open(SandboxSettings { tool_folders, ..settings(&images()) }).unwrap();
+    let texts = (0..3).map(|number| format!("pub fn f() -> u64 {{ {}_{number}_2 }}", std::process::id()));
+    let mut waiting: Vec<_> = texts.map(|text| Box::pin(sandbox.invoke(invocation(&text, "[]")))).collect();
+    let until = Instant::now() + Duration::from_secs(60);
+    let mut rounds_since_start = 0;
+    while rounds_since_start < 20 {
+        assert!(waiting.iter_mut().all(|call| call.as_mut().now_or_never().is_none()) && Instant::now() < until);
+        rounds_since_start += u32::from(tools.path().join("rustc.started").exists());
+        thread::sleep(Duration::from_millis(10));
+    }
+    let begun = Instant::now();
+    assert_eq!(call(&sandbox, kept, "[]").value().unwrap().get(), "41");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(waiting.iter_mut().all(|call| call.as_mut().now_or_never().is_none()));
 }
 
 #[test]

@@ -144,6 +144,18 @@ mod tests {
     }
 
     #[test]
+    fn builds_without_a_wall_are_allowed_in_one_word_only() {
+        let check = |word: &str| {
+            let environment = Environment::of([(UNJAILED_VARIABLE, word), ("HOME", "/home/x")], "/work");
+            sandbox_settings(&environment).unwrap().unjailed_builds
+        };
+        assert_eq!(check("1"), UnjailedBuilds::Allowed);
+        for word in ["", "0", "true", "yes", "11"] {
+            assert_eq!(check(word), UnjailedBuilds::Refused, "{word}");
+        }
+    }
+
+    #[test]
     fn the_variable_goes_before_the_convention() {
         let check = |variables: &[(&str, &str)]| {
             cache_dir(&Environment::of(variables.iter().copied(), "/work")).unwrap().display().to_string()

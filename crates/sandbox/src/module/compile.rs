@@ -1,7 +1,8 @@
 //! Compiling a module where that can do no harm: in the helper, inside the jail, within the limits of a build.
 //!
 //! The compiler is ours, its input is not. A module that makes it slow, greedy or fall over costs the helper its life
-//! and its author an `invalid`; this process never compiles what it was handed.
+//! and its author an `invalid`; this process never compiles what it was handed. The code that comes back is trusted all the
+//! same: it will be mapped. A module that takes the compiler over, instead of only felling it, is not stopped by the jail.
 
 use std::fs;
 use std::io::{self, Read};
