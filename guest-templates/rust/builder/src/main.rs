@@ -1,7 +1,7 @@
 //! Builds the front of the Rust guest and keeps it in the folder above, or checks that what is kept is what it builds.
 //!
-//!     cargo run --release           # build, compress, write `front.wasm.zst` and its digest in `template.toml`
-//!     cargo run --release -- check  # build, and compare
+//!     cargo run --release             # build, compress, write `front.wasm.zst` and its digest in `template.toml`
+//!     cargo run --release -- --check  # build, and compare
 //!
 //! The compiler is the one of `rust-toolchain.toml` at the root of the repository, the dependencies are those of
 //! `front/Cargo.lock`: so the bytes are the same on every machine.
@@ -28,12 +28,12 @@ fn main() -> anyhow::Result<()> {
             fs::write(root.join(TEMPLATE), updated)?;
             println!("kept {} bytes, {} compressed", module.len(), artefact.len());
         }
-        Some("check") => {
+        Some("--check") => {
             ensure!(fs::read(root.join(ARTEFACT))? == artefact, "`{ARTEFACT}` is not what is built from `front/`");
             ensure!(template == updated, "`{TEMPLATE}` does not name the digest of `{ARTEFACT}`");
             println!("`{ARTEFACT}` is what is built from `front/`");
         }
-        Some(other) => bail!("`{other}` is no command: give `check` or nothing"),
+        Some(other) => bail!("`{other}` is no command: give `--check` or nothing"),
     }
     Ok(())
 }

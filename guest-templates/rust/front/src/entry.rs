@@ -1,7 +1,10 @@
 //! The function that is called: found by its name, and described from its signature.
 
 use serde_json::{Value, json};
-use syn::{Expr, ExprLit, FnArg, GenericParam, Item, ItemFn, Lit, Meta, Pat, PathArguments, ReturnType, Type, Visibility};
+use syn::{
+    Attribute, Expr, ExprLit, FnArg, GenericParam, Item, ItemFn, Lit, Meta, Pat, PatType, PathArguments, Receiver,
+    ReturnType, Type, Visibility,
+};
 
 use crate::source::Source;
 use crate::wire::Reply;
@@ -33,6 +36,18 @@ pub fn find<'a>(source: &'a Source, name: &str) -> Result<Entry<'a>, Reply> {
     };
     let refuse = |reason: &str| Err(Reply::bad_entry(format!("`{name}` cannot be called: {reason}")));
     let signature = &function.sig;
+    // What is described here must be what the compiler sees: it alone knows what a condition comes to.
+    let of_that_name = || functions.iter().filter(|other| other.sig.ident == signature.ident);
+    let is_conditional = |function: &&&ItemFn| {
+        let parameters = function.sig.inputs.iter().flat_map(attributes);
+        function.attrs.iter().chain(parameters).any(is_condition)
+    };
+    if of_that_name().any(|function| is_conditional(&function)) {
+        return refuse("it or a parameter of it has a `cfg` attribute; write the function that is meant");
+    }
+    if of_that_name().count() > 1 {
+        return refuse("there are several functions of that name");
+    }
     if matches!(function.vis, Visibility::Inherited) {
         return refuse(&format!("it is private; write `pub fn {name}`"));
     }
@@ -66,6 +81,15 @@ pub fn find<'a>(source: &'a Source, name: &str) -> Result<Entry<'a>, Reply> {
         ReturnType::Type(_, ty) => last_name(ty).as_deref() == Some("Result"),
     };
     Ok(Entry { function, parameters, returns_result })
+}
+
+fn attributes(input: &FnArg) -> &[Attribute] {
+    let (FnArg::Receiver(Receiver { attrs, .. }) | FnArg::Typed(PatType { attrs, .. })) = input;
+    attrs
+}
+
+fn is_condition(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr")
 }
 
 impl Entry<'_> {
@@ -103,12 +127,14 @@ impl Parameter {
 /// Says why there is no such function, and which there are.
 fn absent(source: &Source, functions: &[&ItemFn], name: &str) -> String {
     let is_inside = source.file.items.iter().any(|item| match item {
-        Item::Impl(block) => block.items.iter().any(|item| {
-            matches!(item, syn::ImplItem::Fn(method) if method.sig.ident == name)
-        }),
-        Item::Mod(module) => module.content.iter().flat_map(|(_, items)| items).any(|item| {
-            matches!(item, Item::Fn(function) if function.sig.ident == name)
-        }),
+        Item::Impl(block) => {
+            block.items.iter().any(|item| matches!(item, syn::ImplItem::Fn(method) if method.sig.ident == name))
+        }
+        Item::Mod(module) => module
+            .content
+            .iter()
+            .flat_map(|(_, items)| items)
+            .any(|item| matches!(item, Item::Fn(function) if function.sig.ident == name)),
         _ => false,
     });
     if is_inside {
@@ -128,7 +154,8 @@ fn last_name(ty: &Type) -> Option<String> {
     match ty {
         Type::Path(path) => {
             let last = path.path.segments.last()?;
-            matches!(last.arguments, PathArguments::AngleBracketed(_) | PathArguments::None).then(|| last.ident.to_string())
+            matches!(last.arguments, PathArguments::AngleBracketed(_) | PathArguments::None)
+                .then(|| last.ident.to_string())
         }
         Type::Paren(inner) => last_name(&inner.elem),
         Type::Group(inner) => last_name(&inner.elem),

@@ -1,7 +1,7 @@
 //! The user's text: parsed, refused where it would change more than itself, and made fit to stand in a module.
 
 use proc_macro2::{LineColumn, TokenStream, TokenTree};
-use syn::{Attribute, File};
+use syn::{Attribute, File, Item};
 
 use crate::wire::Reply;
 
@@ -30,7 +30,7 @@ pub fn read(text: &str) -> Result<Source, Reply> {
     }
     let tokens: TokenStream = text.parse().map_err(|_| Reply::bad_source("the source cannot be split into words"))?;
     let mut places = Vec::new();
-    find_roots(tokens, &mut places);
+    find_roots(tokens, &exported_macros(&file), &mut places);
     Ok(Source { file, text: lead_to_module(text, &places) })
 }
 
@@ -48,15 +48,36 @@ fn name(attribute: &Attribute) -> String {
     names.join("::")
 }
 
-/// Finds every `crate` that begins a path.
-fn find_roots(tokens: TokenStream, places: &mut Vec<LineColumn>) {
-    let mut tokens = tokens.into_iter().peekable();
-    while let Some(token) = tokens.next() {
+/// Returns the names of the macros that stand at the root of the crate wherever they are written.
+fn exported_macros(file: &File) -> Vec<String> {
+    fn of_items(items: &[Item], names: &mut Vec<String>) {
+        for item in items {
+            match item {
+                Item::Macro(item) if item.attrs.iter().any(|attribute| attribute.path().is_ident("macro_export")) => {
+                    names.extend(item.ident.as_ref().map(ToString::to_string));
+                }
+                Item::Mod(module) => module.content.iter().for_each(|(_, items)| of_items(items, names)),
+                _ => {}
+            }
+        }
+    }
+    let mut names = Vec::new();
+    of_items(&file.items, &mut names);
+    names
+}
+
+/// Finds every `crate` that begins a path, but for paths of macros that stand at the root.
+fn find_roots(tokens: TokenStream, macros: &[String], places: &mut Vec<LineColumn>) {
+    let tokens: Vec<_> = tokens.into_iter().collect();
+    for (index, token) in tokens.iter().enumerate() {
         match token {
-            TokenTree::Group(group) => find_roots(group.stream(), places),
+            TokenTree::Group(group) => find_roots(group.stream(), macros, places),
             TokenTree::Ident(ident) if ident == "crate" => {
-                let begins_path = matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == ':');
-                places.extend(begins_path.then(|| ident.span().start()));
+                let is_colon =
+                    |at: usize| matches!(tokens.get(at), Some(TokenTree::Punct(next)) if next.as_char() == ':');
+                let leads_to_macro =
+                    matches!(tokens.get(index + 3), Some(TokenTree::Ident(name)) if macros.contains(&name.to_string()));
+                places.extend((is_colon(index + 1) && !leads_to_macro).then(|| ident.span().start()));
             }
             TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => {}
         }

@@ -27,7 +27,8 @@ impl<'a> Request<'a> {
     /// Reads a request out of its bytes.
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
         let (head, rest) = bytes.split_at_checked(32)?;
-        let field = |index: usize| head.get(index * 4..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes) as usize);
+        let field =
+            |index: usize| head.get(index * 4..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes) as usize);
         let (code, rest) = rest.split_at_checked(field(3)?)?;
         let entry = rest.get(..field(4)?)?;
         Some(Self { code: std::str::from_utf8(code).ok()?, entry: std::str::from_utf8(entry).ok()? })

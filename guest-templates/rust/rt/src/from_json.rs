@@ -341,8 +341,8 @@ macro_rules! by_serde {
                         *reader = ahead;
                         Ok(value)
                     }
-                    // The kind is right, so what is wrong is half of a surrogate pair.
-                    Some(Err(error)) if reader.is($what) => Err(Mismatch::new(format!("it cannot be read: {error}"))),
+                    // The text is well-formed and the kind is right, so what is wrong is in a text.
+                    Some(Err(_)) if reader.is($what) => Err(Mismatch::new("a text in it holds half of a surrogate pair")),
                     Some(Err(_)) | None => Err(reader.expected($what)),
                 }
             }

@@ -40,7 +40,7 @@ impl fmt::Display for CallError {
 
 impl Error for CallError {}
 
-/// Calls a granted function with a tuple (by position) or a map (by name) of arguments.
+/// Calls a granted function with a tuple (by position; `()` for none) or a map (by name) of arguments.
 ///
 /// # Errors
 /// When it is not granted, fails, or returns something of another type.
@@ -51,7 +51,11 @@ pub fn call<T: FromJson>(name: &str, arguments: impl ToJson) -> Result<T, CallEr
         Fault::TooLarge => CallError::Types("the arguments are too large".into()),
         Fault::Raised(message) => CallError::Failed(message),
     })?;
-    let arguments = writer.into_bytes();
+    let mut arguments = writer.into_bytes();
+    // The tuple of no arguments.
+    if arguments == b"null" {
+        arguments = b"[]".to_vec();
+    }
     // SAFETY: the host reads both ranges, which are borrowed for as long as the call takes.
     let answer = unsafe { host_call(name.as_ptr(), name.len(), arguments.as_ptr(), arguments.len()) };
     let reply = taken((answer & 0xffff_ffff) as usize);

@@ -62,12 +62,7 @@ pub fn alloc(len: u32) -> u32 {
 ///
 /// # Safety
 /// `pointer` and `len` must be those of a request that lies in room of [`alloc`].
-pub unsafe fn invoke(
-    pointer: u32,
-    len: u32,
-    parameters: &[&str],
-    call: fn(&mut Arguments<'_>) -> Answer,
-) -> u64 {
+pub unsafe fn invoke(pointer: u32, len: u32, parameters: &[&str], call: fn(&mut Arguments<'_>) -> Answer) -> u64 {
     std::panic::set_hook(Box::new(panicked));
     // SAFETY: the caller vouches for the range.
     let request = unsafe { std::slice::from_raw_parts(pointer as *const u8, len as usize) };

@@ -191,15 +191,29 @@ impl<T: ToJson> ToJson for RefCell<T> {
     }
 }
 
-macro_rules! by_serde {
-    ($($type:ty),*) => {$(
-        impl ToJson for $type {
-            fn to_json(&self, writer: &mut Writer) -> Result<(), Fault> {
-                // The only thing that fails is the writer.
-                serde_json::to_writer(writer, self).map_err(|_| Fault::TooLarge)
-            }
+impl ToJson for Value {
+    fn to_json(&self, writer: &mut Writer) -> Result<(), Fault> {
+        match self {
+            Value::Null => writer.raw("null"),
+            Value::Bool(value) => value.to_json(writer),
+            Value::Number(number) => number.to_json(writer),
+            Value::String(text) => writer.string(text),
+            Value::Array(items) => items.to_json(writer),
+            Value::Object(map) => map.to_json(writer),
         }
-    )*};
+    }
 }
 
-by_serde! { Value, Map<String, Value>, Number }
+impl ToJson for Map<String, Value> {
+    fn to_json(&self, writer: &mut Writer) -> Result<(), Fault> {
+        let members = self.iter().map(|(name, value)| (name.clone(), value));
+        writer.object(members, |writer, value| value.to_json(writer))
+    }
+}
+
+/// Written as it is: it has every digit that it was read with.
+impl ToJson for Number {
+    fn to_json(&self, writer: &mut Writer) -> Result<(), Fault> {
+        writer.raw(&self.to_string())
+    }
+}

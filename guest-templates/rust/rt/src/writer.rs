@@ -1,7 +1,5 @@
 //! Writing JSON text, up to the length that a result may have.
 
-use std::io;
-
 use crate::Fault;
 
 /// JSON text in the making.
@@ -80,41 +78,35 @@ impl Writer {
         self.raw("]")
     }
 
-    /// Appends an object.
+    /// Appends an object. In the tagged encoding one that has a key `$type` becomes a list of entries, lest it be taken for
+    /// a tag.
     pub fn object<T>(
         &mut self,
         members: impl IntoIterator<Item = (String, T)>,
         mut member: impl FnMut(&mut Self, T) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        self.raw("{")?;
+        let members: Vec<_> = members.into_iter().collect();
+        let is_like_tag = self.is_tagged && members.iter().any(|(name, _)| name == "$type");
+        let [open, before, between, after, close] = match is_like_tag {
+            false => ["{", "", ":", "", "}"],
+            true => ["{\"$type\": \"map\", \"$entries\": [", "[", ",", "]", "]}"],
+        };
+        self.raw(open)?;
         for (index, (name, value)) in members.into_iter().enumerate() {
             if index > 0 {
                 self.raw(",")?;
             }
+            self.raw(before)?;
             self.string(&name)?;
-            self.raw(":")?;
+            self.raw(between)?;
             member(self, value).map_err(|fault| fault.under(&name))?;
+            self.raw(after)?;
         }
-        self.raw("}")
+        self.raw(close)
     }
 
     /// Returns the text.
     pub fn into_bytes(self) -> Vec<u8> {
         self.text
-    }
-}
-
-/// For those who write JSON themselves. What does not fit is an error.
-impl io::Write for Writer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() > self.limit - self.text.len() {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        self.text.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
