@@ -39,17 +39,19 @@ pub fn reply(origin: &Origin<'_>) -> Reply {
     reply
 }
 
-/// Whether this is the engine's own error. When there is no room even for that, the engine throws `null`; that a function
-/// can throw it too does no harm, since the host believes in its own refusals only.
+/// Whether this is the engine's own error, or `null`, which it throws when there is no room even for that. A function can
+/// throw either too: so the engine must have been refused memory in this call, whatever the error says.
 fn is_out_of_memory(exception: &Value) -> bool {
     let is = |value: Option<Value>, text: &str| {
         value.and_then(|value| value.as_text()).is_some_and(|value| value.as_str() == Some(text))
     };
     let names = &realm().names;
-    exception.is_null()
-        || exception.class_if_object() == Some(class::ERROR)
+    let is_named_so = || {
+        exception.class_if_object() == Some(class::ERROR)
             && is(exception.own_data(&names.message), "out of memory")
             && is(exception.data(&names.name), "InternalError")
+    };
+    memory::was_refused() && (exception.is_null() || is_named_so())
 }
 
 /// An error of the shim for the function, with a `code` when there is one.

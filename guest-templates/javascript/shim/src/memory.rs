@@ -1,13 +1,20 @@
 //! Memory: one allocator for the engine and the shim, and what the C code asks of a system that is not there.
+//!
+//! The engine asks through [`ENGINE_FUNCTIONS`], which remember that it was given nothing: an error that says "out of memory"
+//! may be anybody's, but only the engine can have been refused.
 
 use std::alloc::{GlobalAlloc, Layout};
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+use crate::engine::q;
 
 unsafe extern "C" {
     fn malloc(size: usize) -> *mut u8;
     fn calloc(count: usize, size: usize) -> *mut u8;
     fn realloc(pointer: *mut u8, size: usize) -> *mut u8;
     fn free(pointer: *mut u8);
+    fn malloc_usable_size(pointer: *mut u8) -> usize;
 }
 
 /// Largest alignment that the C library's `malloc` guarantees.
@@ -42,6 +49,55 @@ unsafe impl GlobalAlloc for EngineAllocator {
     unsafe fn realloc(&self, pointer: *mut u8, _layout: Layout, size: usize) -> *mut u8 {
         unsafe { realloc(pointer, size) }
     }
+}
+
+/// Whether the engine was refused memory in this call.
+static WAS_REFUSED: AtomicBool = AtomicBool::new(false);
+
+pub fn was_refused() -> bool {
+    WAS_REFUSED.load(Ordering::Relaxed)
+}
+
+/// Forgets what happened before the call.
+pub fn begin_call() {
+    WAS_REFUSED.store(false, Ordering::Relaxed);
+}
+
+/// How the engine asks for memory.
+pub const ENGINE_FUNCTIONS: q::JSMallocFunctions = q::JSMallocFunctions {
+    js_calloc: Some(engine_calloc),
+    js_malloc: Some(engine_malloc),
+    js_free: Some(engine_free),
+    js_realloc: Some(engine_realloc),
+    js_malloc_usable_size: Some(engine_usable_size),
+};
+
+unsafe extern "C" fn engine_calloc(_: *mut c_void, count: q::size_t, size: q::size_t) -> *mut c_void {
+    noted(unsafe { calloc(count as usize, size as usize) }, count != 0 && size != 0)
+}
+
+unsafe extern "C" fn engine_malloc(_: *mut c_void, size: q::size_t) -> *mut c_void {
+    noted(unsafe { malloc(size as usize) }, size != 0)
+}
+
+unsafe extern "C" fn engine_free(_: *mut c_void, pointer: *mut c_void) {
+    unsafe { free(pointer.cast()) }
+}
+
+unsafe extern "C" fn engine_realloc(_: *mut c_void, pointer: *mut c_void, size: q::size_t) -> *mut c_void {
+    noted(unsafe { realloc(pointer.cast(), size as usize) }, size != 0)
+}
+
+unsafe extern "C" fn engine_usable_size(pointer: *const c_void) -> q::size_t {
+    unsafe { malloc_usable_size(pointer.cast_mut().cast()) as q::size_t }
+}
+
+/// Notes that something was wanted and nothing was given.
+fn noted(pointer: *mut u8, was_wanted: bool) -> *mut c_void {
+    if pointer.is_null() && was_wanted {
+        WAS_REFUSED.store(true, Ordering::Relaxed);
+    }
+    pointer.cast()
 }
 
 /// Room for `size` bytes, or null.

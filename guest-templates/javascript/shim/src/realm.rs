@@ -78,7 +78,7 @@ pub fn state<T>(with: impl FnOnce(&mut State) -> T) -> T {
 pub fn start() {
     // SAFETY: the runtime and its one context are made once and never freed.
     unsafe {
-        let runtime = q::JS_NewRuntime();
+        let runtime = q::JS_NewRuntime2(&memory::ENGINE_FUNCTIONS, std::ptr::null_mut());
         q::JS_SetMaxStackSize(runtime, ENGINE_STACK as _);
         q::JS_SetGCThreshold(runtime, COLLECTION_THRESHOLD as _);
         engine::set_context(q::JS_NewContext(runtime));
@@ -103,6 +103,7 @@ pub fn settle_down() {
 /// Gets ready for the one call of this instance.
 pub fn begin_call(seed: u64) {
     unsafe { q::JS_UpdateStackTop(engine::runtime()) };
+    memory::begin_call();
     let started = host::clock();
     state(|state| {
         *state = State { random: globals::seeded(seed), started, ..State::default() };
