@@ -9,9 +9,8 @@ use crate::interpreter::{Interpreter, leave};
 use crate::json_in::{self, Arguments, Refusal};
 use crate::json_out::{self, Failure, qualified_name};
 use crate::python::{
-    self, Object, PyCallable_Check, PyEval_EvalCode, PyException_GetTraceback, PyTuple_Size, PyType_GetFlags, PyType_GetSlot,
-    Raised,
-    flag,
+    self, Object, PyCallable_Check, PyEval_EvalCode, PyException_GetTraceback, PyTuple_Size, PyType_GetFlags,
+    PyType_GetSlot, Raised, flag,
 };
 use crate::source::{self, Compiled, FILE_NAME};
 use crate::text;
@@ -178,8 +177,8 @@ fn code_to_evaluate(
     entry: &Object,
     arguments: &Arguments,
 ) -> Result<Option<Object>, Raised> {
-    let is_evaluator =
-        (0..2).any(|at| python::tuple_item(&interpreter.evaluators, at).is_ok_and(|one| one.pointer() == entry.pointer()));
+    let is_evaluator = (0..2)
+        .any(|at| python::tuple_item(&interpreter.evaluators, at).is_ok_and(|one| one.pointer() == entry.pointer()));
     if !is_evaluator || arguments.named.is_some() || unsafe { PyTuple_Size(arguments.positional.pointer()) } != 1 {
         return Ok(None);
     }

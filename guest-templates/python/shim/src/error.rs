@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use crate::interpreter::leave;
 use crate::json_out::{escaped, qualified_name};
 use crate::libc::EACCES;
+use crate::memory;
 use crate::python::{
     self, Object, PyErr_GetRaisedException, PyException_GetCause, PyException_GetContext, PyException_GetTraceback,
     PyFrame_GetCode, PyList_GetItemRef, PyList_Size, PyObject_Str, PyTuple_Size, PyType_GetFlags, PyUnicode_GetLength,
@@ -36,7 +37,7 @@ pub fn reply(source: &str) -> Reply {
         reply.message = format!("the function ended the interpreter: {}", reply.message);
     } else if python::derives(kind, python::memory_error()) {
         reply.flags |= OUT_OF_MEMORY;
-        if kind == python::memory_error() && reply.message == "MemoryError" && !was_raised_by_hand(&exception) {
+        if memory::was_missing() {
             ask_for_too_much();
         }
     } else if is_refusal(&exception) {
@@ -46,28 +47,6 @@ pub fn reply(source: &str) -> Reply {
     python::clear();
     leave(exception);
     reply
-}
-
-/// Whether a `raise` statement made this exception, and not the interpreter.
-fn was_raised_by_hand(exception: &Object) -> bool {
-    const RAISE_VARARGS: u8 = 104;
-    let instruction = || -> Result<u8, Raised> {
-        let mut entry = Object::owned(unsafe { PyException_GetTraceback(exception.pointer()) })?;
-        loop {
-            let next = entry.attribute(c"tb_next")?;
-            if next.is_none() {
-                break;
-            }
-            entry = next;
-        }
-        let frame = entry.attribute(c"tb_frame")?;
-        let code = Object::owned(unsafe { PyFrame_GetCode(frame.pointer()) })?.attribute(c"co_code")?;
-        let at = usize::try_from(entry.integer_attribute(c"tb_lasti")?).map_err(|_| Raised)?;
-        code.as_bytes()?.get(at).copied().ok_or(Raised)
-    };
-    let instruction = instruction().ok();
-    python::clear();
-    instruction == Some(RAISE_VARARGS)
 }
 
 /// Asks the host for more memory than there can be.

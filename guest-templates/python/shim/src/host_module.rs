@@ -86,9 +86,7 @@ unsafe extern "C" fn module(_: *mut PyObject, name: *mut PyObject) -> *mut PyObj
 
 unsafe extern "C" fn content(_: *mut PyObject, name: *mut PyObject) -> *mut PyObject {
     let found = Object::borrowed(name).and_then(|name| match host::module(name.as_text()?) {
-        Some(content) => {
-            Object::owned(unsafe { PyBytes_FromStringAndSize(content.as_ptr(), content.len() as isize) })
-        }
+        Some(content) => Object::owned(unsafe { PyBytes_FromStringAndSize(content.as_ptr(), content.len() as isize) }),
         None => Ok(Object::none()),
     });
     answer(found)
@@ -111,7 +109,9 @@ unsafe extern "C" fn call(_: *mut PyObject, given: *mut PyObject) -> *mut PyObje
         let (name, arguments) = (python::tuple_item(&given, 0)?, python::tuple_item(&given, 1)?);
         let arguments = match json_out::encode(&arguments, Encoding::Strict, usize::MAX) {
             Ok(json) => json,
-            Err(Failure::NoForm(message)) => return raise(python::type_error(), &message.replacen("result", "argument", 1)),
+            Err(Failure::NoForm(message)) => {
+                return raise(python::type_error(), &message.replacen("result", "argument", 1));
+            }
             Err(Failure::TooLarge | Failure::Raised) => return Err(Raised),
         };
         let name = name.as_text()?;

@@ -77,7 +77,6 @@ impl Interpreter {
         let seed = Object::owned(unsafe { PyLong_FromUnsignedLongLong(seed) })?;
         self.seed.call_with(&seed).map(drop)
     }
-
 }
 
 /// Starts the interpreter and gets it ready for calls. Any failure is a fault of the build, so it ends in a trap.

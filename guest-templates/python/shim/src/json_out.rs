@@ -5,6 +5,7 @@
 //! the host wants it, so a small value that holds itself many times cannot explode. Subclasses of the built-in types
 //! are written by the value that they hold (an `IntEnum` is its integer, a named tuple is an array).
 
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,9 +14,9 @@ use core::ffi::{CStr, c_char};
 use crate::json_in::MAX_DEPTH;
 use crate::python::{
     self, Object, PyDict_Next, PyFloat_AsDouble, PyList_GetItemRef, PyList_Size, PyLong_AsLongLongAndOverflow,
-    PyMem_Free, PyNumber_ToBase, PyOS_double_to_string, PyObject, PyObject_Repr, PyObject_Str, PySequence_List,
-    PyTuple_GetItem, PyTuple_Size, PyType_GetFlags, PyType_GetFullyQualifiedName, PyUnicode_AsEncodedString, Raised,
-    flag,
+    PyMem_Free, PyNumber_ToBase, PyOS_double_to_string, PyObject, PyObject_CallOneArg, PyObject_Repr, PyObject_Str,
+    PySequence_List, PyTuple_GetItem, PyTuple_Size, PyType_GetFlags, PyType_GetFullyQualifiedName,
+    PyUnicode_AsEncodedString, Raised, flag,
 };
 use crate::scan::push_string;
 use crate::text;
@@ -192,6 +193,10 @@ impl Writer {
         if !plain && self.encoding == Encoding::Tagged {
             self.tagged_entries(dict, &entries)?;
         } else {
+            if let Some(name) = doubled_name(&entries) {
+                let name = text::one_line(&name, 100);
+                return Err(self.no_form_here(&format!("has the key {name:?} twice, which JSON cannot tell apart")));
+            }
             self.out.push(b'{');
             for (at, (key, value)) in entries.iter().enumerate() {
                 if at > 0 {
@@ -305,24 +310,51 @@ impl Writer {
     }
 }
 
-/// The entries of a dict, in its order. An `OrderedDict` keeps an order of its own.
+/// The entries of a dict, in its order, without any code of the function.
+///
+/// An `OrderedDict` keeps an order of its own. Reading it compares keys: where that could be code, the order in which the
+/// entries were made is taken instead.
 fn entries_of(dict: &Object) -> Result<Vec<(Object, Object)>, Raised> {
     let mut entries = Vec::new();
-    if python::derives(dict.kind(), python::ordered_dict_type()) {
-        let keys = Object::owned(unsafe { PySequence_List(dict.pointer()) })?;
-        for at in 0..unsafe { PyList_Size(keys.pointer()) } {
-            let key = Object::owned(unsafe { PyList_GetItemRef(keys.pointer(), at) })?;
-            if let Some(value) = python::lookup(dict, &key)? {
-                entries.push((key, value));
-            }
-        }
-        return Ok(entries);
-    }
     let (mut at, mut key, mut value) = (0, core::ptr::null_mut(), core::ptr::null_mut());
     while unsafe { PyDict_Next(dict.pointer(), &mut at, &mut key, &mut value) } != 0 {
         entries.push((Object::borrowed(key)?, Object::borrowed(value)?));
     }
+    if python::derives(dict.kind(), python::ordered_dict_type()) && entries.iter().all(|(key, _)| is_exact_text(key)) {
+        put_in_order(dict, &mut entries)?;
+    }
     Ok(entries)
+}
+
+/// Puts the entries of an `OrderedDict` in its own order, as the type itself gives it, whatever a subclass says.
+fn put_in_order(dict: &Object, entries: &mut [(Object, Object)]) -> Result<(), Raised> {
+    let own = Object::borrowed(python::ordered_dict_type())?.attribute(c"__iter__")?;
+    let keys = Object::owned(unsafe { PyObject_CallOneArg(own.pointer(), dict.pointer()) })?;
+    let keys = Object::owned(unsafe { PySequence_List(keys.pointer()) })?;
+    let mut places = BTreeMap::new();
+    for at in 0..unsafe { PyList_Size(keys.pointer()) } {
+        let key = Object::owned(unsafe { PyList_GetItemRef(keys.pointer(), at) })?;
+        places.insert(key.pointer(), at);
+    }
+    entries.sort_by_key(|(key, _)| places.get(&key.pointer()).copied());
+    Ok(())
+}
+
+/// Whether an object is a `str` and nothing more: such keys of a dict are all different, and comparing them runs no code.
+fn is_exact_text(key: &Object) -> bool {
+    key.kind() == python::text_type()
+}
+
+/// A name that two keys of a dict share. Only keys of a type that compares in its own way can.
+fn doubled_name(entries: &[(Object, Object)]) -> Option<String> {
+    if entries.iter().all(|(key, _)| is_exact_text(key)) {
+        return None;
+    }
+    let mut names = BTreeSet::new();
+    let texts = entries.iter().filter_map(|(key, _)| key.as_text().ok());
+    let doubled = texts.into_iter().find(|text| !names.insert(*text)).map(String::from);
+    python::clear();
+    doubled
 }
 
 /// Whether a key can be the name in a JSON object. A name that looks like a tag cannot, in the tagged encoding.

@@ -1,6 +1,9 @@
-//! Memory of the shim: the guest's own `malloc`, and what happens when Rust code gives up.
+//! Memory: the guest's own `malloc`, how the interpreter says that there is none, and what happens when Rust code gives up.
 
 use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use crate::python::{self, PyErr_SetNone, PyObject};
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -37,6 +40,22 @@ unsafe impl GlobalAlloc for GuestAllocator {
 /// Room for `size` bytes, or null.
 pub fn room(size: usize) -> *mut u8 {
     unsafe { malloc(size.max(1)) }
+}
+
+/// Whether the interpreter itself has found that there is no memory. A function can raise `MemoryError` in many ways, but it
+/// cannot get here without wanting more than there is.
+static WAS_MISSING: AtomicBool = AtomicBool::new(false);
+
+pub fn was_missing() -> bool {
+    WAS_MISSING.load(Ordering::Relaxed)
+}
+
+/// CPython's own way to say that there is no memory; the builder has all of CPython call this one instead.
+#[unsafe(no_mangle)]
+extern "C" fn PyErr_NoMemory() -> *mut PyObject {
+    WAS_MISSING.store(true, Ordering::Relaxed);
+    unsafe { PyErr_SetNone(python::memory_error()) };
+    core::ptr::null_mut()
 }
 
 #[panic_handler]

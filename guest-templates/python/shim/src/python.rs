@@ -110,6 +110,7 @@ unsafe extern "C" {
 
     pub fn PyErr_Occurred() -> *mut PyObject;
     pub fn PyErr_GetRaisedException() -> *mut PyObject;
+    pub fn PyErr_SetNone(exception: *mut PyObject);
     pub fn PyErr_SetRaisedException(exception: *mut PyObject);
     pub fn PyErr_SetString(kind: *mut PyObject, message: *const c_char);
     pub fn PyErr_Clear();
@@ -202,6 +203,7 @@ addresses! {
     function_type = "PyFunction_Type";
     float_type = "PyFloat_Type";
     ordered_dict_type = "PyODict_Type";
+    text_type = "PyUnicode_Type";
     set_type = "PySet_Type";
     frozen_set_type = "PyFrozenSet_Type";
     bytes_type = "PyBytes_Type";

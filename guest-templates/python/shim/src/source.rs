@@ -52,9 +52,11 @@ pub fn compile(source: &[u8]) -> Result<Compiled<'_>, Reply> {
     }
 }
 
-/// Looks for the words without which source text reaches no module, wherever they stand.
+/// Looks for the words without which source text reaches no module, wherever they stand. Names that are not ASCII may be read as
+/// other ones by the language.
 fn may_import(source: &str) -> bool {
-    ["import", "exec", "eval", "__"].iter().any(|word| source.contains(word))
+    const WORDS: [&str; 9] = ["import", "exec", "eval", "__", "getattr", "globals", "locals", "vars", "breakpoint"];
+    !source.is_ascii() || WORDS.iter().any(|word| source.contains(word))
 }
 
 /// Source text that the compiler can be given: UTF-8, without NUL, something in it.
