@@ -1,11 +1,13 @@
 //! Every guest language, held to its own rules in the sandbox of the product.
 //!
 //! A folder of `guest-templates/` may hold `cases.jsonl`: one rule of the guest per line, with a function that shows it
-//! and the reply that the guest must give (`ABI.md` names the kinds). Here the same functions run as users run them,
+//! and the reply that the guest must give (`ABI.md` names the kinds); and `functions.jsonl`: functions of the kind that
+//! models write, in the same form, of which there must be a good number. Here the same functions run as users run them,
 //! and the reply must have become the outcome that the contract says. The examples of each folder must be callable.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test ends where something unexpected is found")]
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -22,6 +24,12 @@ use serde::Deserialize;
 
 /// The name that the functions of the cases have.
 const ENTRY: &str = "f";
+
+/// The files of cases in a folder.
+const FILES: [&str; 2] = ["cases.jsonl", "functions.jsonl"];
+
+/// How many different functions a `functions.jsonl` holds at the least.
+const FEWEST_FUNCTIONS: usize = 120;
 
 #[derive(Deserialize)]
 struct Case {
@@ -70,8 +78,7 @@ fn every_guest_keeps_its_rules_in_instances_that_are_compared_after_each_call() 
 
 fn check_rules(sandbox: &Sandbox) {
     for folder in folders(sandbox) {
-        let Ok(text) = fs::read_to_string(folder.join("cases.jsonl")) else { continue };
-        let cases: Vec<Case> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let cases = cases(&folder);
         // Compiled functions take a moment each to build, so two threads share the cases.
         let half = |cases: &[Case]| cases.iter().filter_map(|case| differs(sandbox, &folder, case)).collect::<Vec<_>>();
         let (first, second) = cases.split_at(cases.len() / 2);
@@ -89,8 +96,7 @@ fn a_compiled_form_gives_the_outcome_of_its_source() {
     let prepared = open();
     let from_source = Sandbox::open(SandboxSettings { prepared_bytes: 0, ..settings() }).unwrap();
     for folder in folders(&prepared) {
-        let Ok(text) = fs::read_to_string(folder.join("cases.jsonl")) else { continue };
-        for case in text.lines().map(|line| serde_json::from_str::<Case>(line).unwrap()) {
+        for case in cases(&folder) {
             let Some(expected) = answer(&from_source, &folder, &case) else { continue };
             // The first call makes the compiled form, or finds the one of the same source; the second finds it.
             for _ in 0..2 {
@@ -104,6 +110,28 @@ fn a_compiled_form_gives_the_outcome_of_its_source() {
     }
     assert!(prepared.prepared_functions().hits > 0);
     assert_eq!(from_source.prepared_functions().functions, 0);
+}
+
+#[test]
+fn the_functions_that_models_write_are_many_and_different() {
+    let languages = fs::read_dir(templates()).unwrap().map(|entry| entry.unwrap().path());
+    let with_functions: Vec<_> = languages.filter(|folder| folder.join("functions.jsonl").is_file()).collect();
+    assert!(with_functions.len() >= 2, "{with_functions:?}");
+    for folder in with_functions {
+        let cases = read_cases(&folder, "functions.jsonl");
+        // The same function may be called in several ways: it is one function.
+        let sources: HashSet<_> = cases.iter().map(|case| &case.source).collect();
+        let names: HashSet<_> = cases.iter().map(|case| &case.rule).collect();
+        let called: HashSet<_> = cases.iter().map(|case| (&case.source, &case.arguments)).collect();
+        eprintln!("{}: {} functions in {} calls", folder.display(), sources.len(), cases.len());
+        assert!(sources.len() >= FEWEST_FUNCTIONS, "{}: {} functions", folder.display(), sources.len());
+        assert_eq!(names.len(), sources.len(), "{}: a name stands for one function", folder.display());
+        assert_eq!(called.len(), cases.len(), "{}: a call is there twice", folder.display());
+        for case in cases {
+            // A function that is written to work: it returns, or raises an error that it says.
+            assert!(matches!(case.expect.kind, 0 | 1), "{}", case.rule);
+        }
+    }
 }
 
 #[test]
@@ -186,8 +214,25 @@ fn limits() -> Limits {
     Limits { memory_bytes: 128 << 20, wall: Duration::from_secs(60), ..Limits::DEFAULT }
 }
 
+fn templates() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-templates")
+}
+
+/// Reads all cases of a language.
+fn cases(folder: &Path) -> Vec<Case> {
+    let files = FILES.iter().filter(|file| folder.join(file).is_file());
+    files.flat_map(|file| read_cases(folder, file)).collect()
+}
+
+fn read_cases(folder: &Path, file: &str) -> Vec<Case> {
+    let text = fs::read_to_string(folder.join(file)).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{file}: {error}: {line}")))
+        .collect()
+}
+
 fn folders(sandbox: &Sandbox) -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-templates");
+    let root = templates();
     // A language whose sources are modules has no guest to hold to anything.
     let can_run = |language: &&'static GuestTemplate| match missing(sandbox, language) {
         _ if language.image().is_none() => false,
