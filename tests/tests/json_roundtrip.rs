@@ -16,7 +16,7 @@ use futures::executor::block_on;
 use greensand_sandbox::{GuestTemplate, Sandbox, SandboxSettings};
 use greensand_tests::compilers::{compiling, missing};
 use greensand_tests::languages::{KeyOrder, LanguageSources, Numbers, languages_of};
-use greensand_types::{Encoding, Entry, FunctionRuntime, Invocation, JsonText, Limits, SourceText};
+use greensand_types::{CallStatus, Encoding, Entry, FunctionRuntime, Invocation, JsonText, Limits, SourceText};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -43,6 +43,80 @@ fn any_json_goes_through_every_language_without_loss() {
         let checked = runner.run(&json(), |value| round_trip(&sandbox, language, &value).map_err(TestCaseError::fail));
         checked.unwrap_or_else(|found| panic!("{found}"));
     }
+}
+
+/// What a language makes of JSON that languages differ about: the value that comes back, or a part of the refusal.
+type Edge = Result<&'static str, &'static str>;
+
+/// JSON at the edge, and what becomes of it; the table in `guest-templates/README.md` says the same.
+struct EdgeCase {
+    json: String,
+    python: Edge,
+    /// TypeScript too.
+    javascript: Edge,
+    rust: Edge,
+}
+
+fn edges() -> Vec<EdgeCase> {
+    let edge = |json: &str, python, javascript, rust| EdgeCase { json: json.into(), python, javascript, rust };
+    let same = |json: &'static str| edge(json, Ok(json), Ok(json), Ok(json));
+    let deep = |depth| "[".repeat(depth) + &"]".repeat(depth);
+    let too_deep = Err("nested deeper than 500");
+    vec![
+        same(r#"{"__class__":2,"__proto__":{"polluted":true},"constructor":1}"#),
+        // What a name is worth the last time counts, as nearly everywhere.
+        edge(r#"{"a":1,"b":0,"a":2}"#, Ok(r#"{"a":2,"b":0}"#), Ok(r#"{"a":2,"b":0}"#), Ok(r#"{"a":2,"b":0}"#)),
+        edge(r#"{"2":0,"1":0}"#, Ok(r#"{"2":0,"1":0}"#), Ok(r#"{"1":0,"2":0}"#), Ok(r#"{"1":0,"2":0}"#)),
+        // An integer has no sign of nothing; a language with one kind of number makes a float of it.
+        edge("-0", Ok("0"), Ok("-0.0"), Ok("-0")),
+        same("-0.0"),
+        edge("1e400", Err("out of the range"), Err("out of the range"), Ok("1e+400")),
+        edge("1e-400", Ok("0.0"), Ok("0"), Ok("1e-400")),
+        same("9007199254740993"),
+        same("-123456789012345678901234567890"),
+        edge("1.0", Ok("1.0"), Ok("1"), Ok("1.0")),
+        edge("0.1000", Ok("0.1"), Ok("0.1"), Ok("0.1000")),
+        edge("9007199254740993.0", Ok("9007199254740992.0"), Ok("9.007199254740992e+15"), Ok("9007199254740993.0")),
+        edge(r#""\ud800""#, Err("lone surrogate"), Err("lone surrogate"), Err("surrogate")),
+        edge(r#"{"\udc00":1}"#, Err("lone surrogate"), Err("lone surrogate"), Err("surrogate")),
+        edge(r#""\ud83d\ude00""#, Ok("\"😀\""), Ok("\"😀\""), Ok("\"😀\"")),
+        EdgeCase { json: deep(1000), python: too_deep, javascript: too_deep, rust: Ok("") },
+        EdgeCase { json: deep(1001), python: too_deep, javascript: too_deep, rust: Err("nested deeper than 1000") },
+        EdgeCase { json: deep(200_000), python: too_deep, javascript: too_deep, rust: Err("nested deeper than 1000") },
+    ]
+}
+
+#[test]
+fn json_that_languages_differ_about_becomes_what_is_documented() {
+    let sandbox = open();
+    let can_run = |language: &&GuestTemplate| language.image().is_some() && missing(&sandbox, language).is_none();
+    let mut wrong = Vec::new();
+    for language in languages_of(sandbox.languages().filter(can_run).map(|language| language.name)) {
+        for case in edges() {
+            let expected = match language.name {
+                "python" => case.python,
+                "javascript" | "typescript" => case.javascript,
+                "rust" => case.rust,
+                other => panic!("nothing is documented of `{other}`"),
+            };
+            let arguments = format!("[{}]", case.json);
+            let outcome =
+                block_on(sandbox.invoke(invocation(&sandbox, language, &arguments, Encoding::Strict))).unwrap();
+            let is_as_documented = match expected {
+                // What is too long to be written here twice comes back as it was sent.
+                Ok("") => outcome.value().is_some_and(|value| value.get() == case.json),
+                Ok(text) => outcome.value().is_some_and(|value| value.get() == text),
+                Err(message) => {
+                    outcome.status() == CallStatus::Invalid && outcome.failure().unwrap().message.contains(message)
+                }
+            };
+            if !is_as_documented {
+                let (json, outcome) = (shortened(&case.json), shortened(&format!("{outcome:?}")));
+                wrong.push(format!("{}: {json} became {outcome}", language.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// JSON as this suite writes and compares it.
@@ -178,7 +252,7 @@ fn round_trip(sandbox: &Sandbox, language: &LanguageSources, value: &Json) -> Re
             };
             let returned = match encoding {
                 Encoding::Strict => read(returned.get()),
-                Encoding::Tagged => without_tags(read(returned.get())),
+                Encoding::Tagged => without_tags(read(returned.get()))?,
             };
             if !is_same(value, &returned, language) {
                 let (sent, got) = (shortened(&written), format!("{returned:?}"));
@@ -320,27 +394,31 @@ fn read(text: &str) -> Json {
 }
 
 /// Undoes what the tagged encoding does to an object that has a key `$type` of its own: it becomes a list of entries, so
-/// that nobody takes it for a tag.
-fn without_tags(value: Json) -> Json {
-    match value {
-        Json::Array(items) => Json::Array(items.into_iter().map(without_tags).collect()),
-        Json::Object(fields) => match fields.as_slice() {
-            [(first, Json::Text(_)), (second, Json::Array(entries))]
-                if (&**first, &**second) == ("$type", "$entries") =>
-            {
-                let entries = entries.iter().map(|entry| match entry {
-                    Json::Array(pair) => match pair.as_slice() {
-                        [Json::Text(key), value] => (key.clone(), without_tags(value.clone())),
-                        _ => panic!("{entry:?} is no entry with a key"),
-                    },
-                    _ => panic!("{entry:?} is no entry"),
-                });
-                Json::Object(entries.collect())
-            }
-            _ => Json::Object(fields.into_iter().map(|(key, value)| (key, without_tags(value))).collect()),
-        },
-        plain => plain,
+/// that nobody takes it for a tag. One that was left as it is would be a lie.
+fn without_tags(value: Json) -> Result<Json, String> {
+    let fields = match value {
+        Json::Array(items) => return items.into_iter().map(without_tags).collect::<Result<_, _>>().map(Json::Array),
+        Json::Object(fields) => fields,
+        plain => return Ok(plain),
+    };
+    if !fields.iter().any(|(key, _)| key == "$type") {
+        let fields = fields.into_iter().map(|(key, value)| Ok((key, without_tags(value)?)));
+        return fields.collect::<Result<_, String>>().map(Json::Object);
     }
+    let entries = match fields.as_slice() {
+        [(first, Json::Text(_)), (second, Json::Array(entries))] if (&**first, &**second) == ("$type", "$entries") => {
+            entries
+        }
+        fields => return Err(format!("{} would be taken for a tag", shortened(&format!("{fields:?}")))),
+    };
+    let entries = entries.iter().map(|entry| match entry {
+        Json::Array(pair) => match pair.as_slice() {
+            [Json::Text(key), value] => Ok((key.clone(), without_tags(value.clone())?)),
+            _ => Err(format!("{entry:?} is no entry with a key")),
+        },
+        _ => Err(format!("{entry:?} is no entry")),
+    });
+    entries.collect::<Result<_, String>>().map(Json::Object)
 }
 
 /// An object as it was written: in order, doubled keys and all.
