@@ -174,7 +174,7 @@ fn limits(settings: &Settings, runtime: &dyn FunctionRuntime) -> Result<BTreeMap
         let defaults = runtime.default_limits(language).ok_or_else(|| EquipmentError::UnknownLanguage {
             key,
             language: language.clone(),
-            known: crate::paths::guests().iter().map(|guest| guest.name).collect::<Vec<_>>().join(", "),
+            known: crate::paths::guest_languages().iter().map(|guest| guest.name).collect::<Vec<_>>().join(", "),
         })?;
         limits.insert(language.clone(), settings.limits.for_language(defaults));
     }

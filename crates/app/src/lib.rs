@@ -53,7 +53,8 @@ pub use init::{InitError, write_project};
 pub use interrupt::Interrupt;
 pub use observer::{Event, Observer, Silent, Tally};
 pub use paths::{
-    NoCacheDirError, SandboxError, cache_dir, open_project_sandbox, open_sandbox, open_sandbox_as, open_sandbox_with,
+    NoCacheDirError, SandboxError, cache_dir, guest_languages, open_project_sandbox, open_sandbox, open_sandbox_as,
+    open_sandbox_with,
 };
 pub use prepare::prepare;
 pub use project::{Project, ProjectError, Split, open_project};

@@ -116,11 +116,11 @@ fn tool_folders(environment: &Environment) -> Vec<PathBuf> {
 
 /// Returns the guest of a language.
 pub(crate) fn guest(language: &Language) -> Option<&'static GuestTemplate> {
-    guests().into_iter().find(|guest| guest.name == language.as_str())
+    guest_languages().into_iter().find(|guest| guest.name == language.as_str())
 }
 
 /// Returns every guest language.
-pub(crate) fn guests() -> Vec<&'static GuestTemplate> {
+pub fn guest_languages() -> Vec<&'static GuestTemplate> {
     SandboxSettings::new(PathBuf::new()).languages
 }
 

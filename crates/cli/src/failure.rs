@@ -270,6 +270,8 @@ impl From<ImageError> for Failure {
                 Self::of(FailureKind::Asked, &error)
             }
             ImageError::Toolchain(_) => Self::of(FailureKind::No, &error),
+            ImageError::Packages { .. } => Self::of(FailureKind::No, &error)
+                .hint("name another version of the package that the cause names; one that was damaged is fetched again by the next run"),
             ImageError::Contract { .. } | ImageError::Stage { .. } => Self::of(FailureKind::No, &error)
                 .hint("`greensand doctor` says what is wrong with this machine; if it finds nothing, report this"),
         }
@@ -289,6 +291,7 @@ impl From<PackageError> for Failure {
             | PackageError::NoPackages { .. }
             | PackageError::NotLocked { .. }
             | PackageError::Native { .. }
+            | PackageError::Builds { .. }
             | PackageError::Unresolved { offline: false, .. } => FailureKind::Asked,
             PackageError::ReadLock { .. }
             | PackageError::NewerLock { .. }

@@ -15,7 +15,7 @@ use greensand_types::Language;
 pub struct PackageSet {
     /// The language.
     pub language: Language,
-    /// The packages, a dependency before what depends on it.
+    /// The packages.
     pub packages: Vec<PackageBundle>,
 }
 

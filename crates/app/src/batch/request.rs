@@ -230,7 +230,7 @@ impl<'a> Fields<'a> {
     /// The language, by its name or an alias.
     fn language(&self) -> Result<Language, String> {
         let name = self.required::<String>("language")?;
-        let guest = paths::guests().into_iter().find(|guest| guest.aliases.contains(&name.as_str()));
+        let guest = paths::guest_languages().into_iter().find(|guest| guest.aliases.contains(&name.as_str()));
         Language::from_str(guest.map_or(name.as_str(), |guest| guest.name)).map_err(|error| error.to_string())
     }
 

@@ -83,6 +83,15 @@ pub enum PackageError {
         /// What shows it.
         evidence: String,
     },
+    /// A package would have to be built.
+    #[error(
+        "resolve packages {requirements}: something that they need is no wheel and would be built, which would run its code \
+         outside of the sandbox"
+    )]
+    Builds {
+        /// What was asked for.
+        requirements: String,
+    },
     /// The tool found no packages that fit.
     #[error("resolve packages {requirements}: {reason}")]
     Unresolved {
@@ -149,6 +158,7 @@ impl PackageError {
                 Some("install Python with pip 23 or newer, or uv, so that `python3 -m pip` or `uv` can be run".into())
             }
             Self::TooSlow { .. } => Some("try again; pip's own settings choose another index or a longer timeout".into()),
+            Self::Builds { .. } => Some("name packages that come, with all that they need, as wheels from an index".into()),
             Self::Native { .. } => Some("name packages of pure Python, such as sympy, networkx or mpmath".into()),
             Self::Unresolved { offline: true, .. } => Some(
                 "connect once to resolve the packages; with the lock file and the cache filled, no network is needed".into(),

@@ -1,5 +1,6 @@
 //! The lock file: the packages of a list of requirements, pinned by version and hash.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::{fs, io};
@@ -43,6 +44,8 @@ pub struct LockedPackage {
     pub file: String,
     /// The SHA-256 of its wheel, in hex digits.
     pub sha256: String,
+    /// The packages of this lock file that it depends on, sorted.
+    pub needs: Vec<String>,
 }
 
 impl LockFile {
@@ -73,7 +76,7 @@ impl LockFile {
             return Err(PackageError::NewerLock { path: path.to_owned(), format, known: FORMAT });
         }
         let lock: Self = toml::from_str(&text).map_err(unreadable)?;
-        match lock.packages.iter().find_map(fault_of) {
+        match lock.fault() {
             Some(fault) => Err(PackageError::ReadLock { path: path.to_owned(), source: fault.into() }),
             None => Ok(Some(lock)),
         }
@@ -91,9 +94,34 @@ impl LockFile {
         Ok(())
     }
 
-    /// Says whether the file is that of exactly these requirements.
-    pub(super) fn is_of(&self, python: &str, requirements: &[Requirement]) -> bool {
-        self.python == python && self.requirements == sorted(requirements)
+    /// What is wrong with a file that has the right layout: its parts become arguments and file names.
+    fn fault(&self) -> Option<String> {
+        let is_listed = |name: &String| self.packages.iter().any(|package| package.name == *name);
+        let names: BTreeSet<&str> = self.packages.iter().map(|package| package.name.as_str()).collect();
+        if names.len() != self.packages.len() {
+            return Some("a package stands in it twice".into());
+        }
+        if let Some(text) = self.requirements.iter().find(|text| text.parse::<Requirement>().is_err()) {
+            return Some(format!("`{text}` is no requirement"));
+        }
+        let missing = |package: &LockedPackage| {
+            let need = package.needs.iter().find(|need| !is_listed(need))?;
+            Some(format!("package `{}` needs `{need}`, which it does not have", package.name))
+        };
+        self.packages.iter().find_map(|package| fault_of(package).or_else(|| missing(package)))
+    }
+
+    /// Returns these packages and all that they need.
+    pub(super) fn closure<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<LockedPackage> {
+        let mut wanted: Vec<&str> = names.into_iter().collect();
+        let mut found = BTreeSet::new();
+        while let Some(name) = wanted.pop() {
+            let Some(package) = self.packages.iter().find(|package| package.name == name) else { continue };
+            if found.insert(name) {
+                wanted.extend(package.needs.iter().map(String::as_str));
+            }
+        }
+        self.packages.iter().filter(|package| found.contains(package.name.as_str())).cloned().collect()
     }
 
     /// Says whether everything that is required was also asked for when the file was made.
@@ -121,11 +149,14 @@ fn sorted(requirements: &[Requirement]) -> Vec<String> {
     texts
 }
 
-/// What is wrong with a package of a lock file: its parts become arguments and file names.
-fn fault_of(package: &LockedPackage) -> Option<String> {
-    let LockedPackage { name, version, file, sha256 } = package;
-    let pinned = format!("{name}=={version}").parse::<Requirement>();
-    if pinned.is_err() || normal(name) != *name {
+/// What is wrong with a package of a lock file, or of a report of pip.
+pub(super) fn fault_of(package: &LockedPackage) -> Option<String> {
+    let LockedPackage { name, version, file, sha256, needs: _ } = package;
+    let pinned = format!("{name}=={version}");
+    // As it is written, and one version: it becomes a line of a file that pip reads.
+    let is_pinned =
+        pinned.parse::<Requirement>().is_ok_and(|read| read.to_string() == pinned) && !version.contains(',');
+    if !is_pinned || normal(name) != *name {
         return Some(format!("`{name}` {version} is no package"));
     }
     if sha256.len() != 64 || !sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
@@ -149,8 +180,9 @@ mod tests {
             version: "1.0".into(),
             file: format!("{name}-1.0-py3-none-any.whl"),
             sha256: "0".repeat(64),
+            needs: if name == "one" { vec!["two".into()] } else { Vec::new() },
         };
-        LockFile::new("3.14", &requirements(texts), vec![package("two"), package("one")])
+        LockFile::new("3.14", &requirements(texts), vec![package("two"), package("three"), package("one")])
     }
 
     #[test]
@@ -163,18 +195,22 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_file_is_that_of_its_list_in_any_order_and_of_its_python() {
-        let lock = lock(&["one>=1", "two"]);
-        assert!(lock.is_of("3.14", &requirements(&["two", "one >= 1"])));
-        assert!(!lock.is_of("3.15", &requirements(&["two", "one>=1"])));
-        assert!(!lock.is_of("3.14", &requirements(&["one>=1"])));
+    fn a_package_comes_with_what_it_needs_and_with_nothing_else() {
+        let names = |asked: &[&str]| {
+            let found = lock(&["one"]).closure(asked.iter().copied());
+            found.into_iter().map(|package| package.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&["one"]), ["one", "two"]);
+        assert_eq!(names(&["two", "two"]), ["two"]);
+        assert!(names(&["four"]).is_empty() && names(&[]).is_empty());
     }
 
     #[test]
     fn a_lock_file_covers_what_it_was_made_for_and_any_version_of_what_it_has() {
         let lock = lock(&["one>=1"]);
         assert!(lock.covers("3.14", &requirements(&["one>=1"])) && lock.covers("3.14", &requirements(&["one", "two"])));
-        assert!(!lock.covers("3.14", &requirements(&["one>=2"])) && !lock.covers("3.14", &requirements(&["three"])));
+        assert!(!lock.covers("3.14", &requirements(&["one>=2"])) && !lock.covers("3.14", &requirements(&["four"])));
+        assert!(!lock.covers("3.15", &requirements(&["one"])));
     }
 
     #[test]
@@ -186,7 +222,13 @@ mod tests {
             (whole.replace("name = \"one\"", "name = \"../one\""), "read the lock file"),
             (whole.replace(&"0".repeat(64), "0"), "read the lock file"),
             (whole.replace("one-1.0-py3", "../one-1.0-py3"), "read the lock file"),
+            (whole.replace("\"1.0\"", "\"1.0 --global-option x\""), "read the lock file"),
+            (whole.replace("\"1.0\"", "\"1.0,<3\""), "read the lock file"),
+            (whole.replace("name = \"three\"", "name = \"two\""), "read the lock file"),
+            (whole.replace("needs = [\"two\"]", "needs = [\"four\"]"), "read the lock file"),
+            (whole.replace("requirements = [\"one\"]", "requirements = [\"-r x\"]"), "read the lock file"),
         ] {
+            assert_ne!(text, whole);
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join(LOCK_FILE);
             fs::write(&path, text).unwrap();

@@ -27,8 +27,8 @@ pub struct PackageRequest {
 /// When a lock file is used as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resolution {
-    /// When it is that of exactly the list: the list of a project.
-    Exact,
+    /// When it has everything that is asked for; otherwise it is made anew for what is asked for: the list of a project.
+    Anew,
     /// When it has everything that is asked for; otherwise what is asked for is added to it.
     Additional,
     /// Always: nothing is resolved, and what it does not have is not there.
@@ -48,6 +48,8 @@ pub enum LockChange {
 #[derive(Debug, Clone)]
 pub struct LockedPackages {
     lock: LockFile,
+    /// Those of the lock file that functions may import.
+    packages: Vec<LockedPackage>,
     store: WheelStore,
     /// What became of the lock file.
     pub change: LockChange,
@@ -63,35 +65,61 @@ pub fn open_packages(
     cache: &Path,
     environment: &Environment,
 ) -> Result<LockedPackages, PackageError> {
-    let python = python_version();
-    let present = LockFile::read(&request.lock)?;
     let store = WheelStore::within(cache);
-    let fits = present.as_ref().is_some_and(|lock| match request.resolution {
-        Resolution::Exact => lock.is_of(&python, &request.requirements),
-        Resolution::Additional => lock.covers(&python, &request.requirements),
-        Resolution::Never => true,
-    });
-    if let (true, Some(lock)) = (fits, &present) {
-        let missing = store.missing(&lock.packages);
-        if !missing.is_empty() {
-            store.fetch(&missing, &Pip::find(environment, &lock.python)?)?;
-        }
-        return Ok(LockedPackages { lock: lock.clone(), store, change: LockChange::None });
+    if let Some(lock) = fitting(request)? {
+        return with_wheels(lock, store, environment, LockChange::None);
     }
-    if request.resolution == Resolution::Never {
-        return Err(PackageError::NoLock { path: request.lock.clone() });
+    // Two processes that add to one lock file take turns, and the second finds what the first has written.
+    let _turn = store.turn()?;
+    if let Some(lock) = fitting(request)? {
+        return with_wheels(lock, store, environment, LockChange::None);
     }
+    let present = LockFile::read(&request.lock)?;
     let wanted = wanted(request, present.as_ref())?;
+    let python = python_version();
     let pip = Pip::find(environment, &python)?;
-    let pinned = present.map(|lock| lock.packages).unwrap_or_default();
-    let lock = LockFile::new(&python, &wanted, pip.resolve(&wanted, &pinned)?);
-    let missing = store.missing(&lock.packages);
-    if !missing.is_empty() {
-        store.fetch(&missing, &pip)?;
-    }
+    let lock = LockFile::new(&python, &wanted, pip.resolve(&wanted, &pins(present, &wanted))?);
+    store.fetch_missing(&lock.packages, || Ok(pip))?;
     lock.write(&request.lock)?;
     let change = LockChange::Written(in_words(&lock.packages));
-    Ok(LockedPackages { lock, store, change })
+    with_wheels(lock, store, environment, change)
+}
+
+/// Returns the lock file if nothing has to be resolved.
+fn fitting(request: &PackageRequest) -> Result<Option<LockFile>, PackageError> {
+    let (python, path) = (python_version(), || request.lock.clone());
+    let lock = LockFile::read(&request.lock)?;
+    match (request.resolution, lock) {
+        (Resolution::Anew | Resolution::Additional, lock) => {
+            Ok(lock.filter(|lock| lock.covers(&python, &request.requirements)))
+        }
+        (Resolution::Never, None) => Err(PackageError::NoLock { path: path() }),
+        (Resolution::Never, Some(lock)) if lock.python != python => {
+            let source = format!("it is for Python {}, functions run on Python {python}", lock.python).into();
+            Err(PackageError::ReadLock { path: path(), source })
+        }
+        (Resolution::Never, lock @ Some(_)) => Ok(lock),
+    }
+}
+
+/// Fetches the wheels of a lock file that the cache does not have.
+fn with_wheels(
+    lock: LockFile,
+    store: WheelStore,
+    environment: &Environment,
+    change: LockChange,
+) -> Result<LockedPackages, PackageError> {
+    store.fetch_missing(&lock.packages, || Pip::find(environment, &lock.python))?;
+    Ok(LockedPackages { packages: lock.packages.clone(), lock, store, change })
+}
+
+/// The pins that a resolution begins with: all but those of packages that are asked for in other words than before.
+fn pins(present: Option<LockFile>, wanted: &[Requirement]) -> Vec<LockedPackage> {
+    let Some(mut lock) = present else { return Vec::new() };
+    let is_new = |requirement: &&Requirement| !lock.requirements.contains(&requirement.to_string());
+    let moved: Vec<&str> = wanted.iter().filter(is_new).map(Requirement::name).collect();
+    lock.packages.retain(|package| !moved.contains(&package.name.as_str()));
+    lock.packages
 }
 
 /// What is to be resolved: what is asked for, and with it what the lock file already has if that is added to.
@@ -117,15 +145,22 @@ fn in_words(packages: &[LockedPackage]) -> String {
 
 /// The version of the guest's Python without its patch: `3.14`.
 fn python_version() -> String {
-    let guest = paths::guests().into_iter().find(|guest| guest.name == LANGUAGE);
+    let guest = paths::guest_languages().into_iter().find(|guest| guest.name == LANGUAGE);
     let version = guest.and_then(|guest| guest.version.split(' ').nth(1)).unwrap_or_default();
     version.split('.').take(2).collect::<Vec<_>>().join(".")
 }
 
 impl LockedPackages {
+    /// Leaves these packages and what they need; the others cannot be imported then.
+    #[must_use]
+    pub(super) fn of(mut self, names: &[String]) -> Self {
+        self.packages = self.lock.closure(names.iter().map(String::as_str));
+        self
+    }
+
     /// Returns the names of all packages, dependencies too.
     pub fn names(&self) -> Vec<String> {
-        self.lock.packages.iter().map(|package| package.name.clone()).collect()
+        self.packages.iter().map(|package| package.name.clone()).collect()
     }
 
     /// Returns the language of the packages.
@@ -135,7 +170,7 @@ impl LockedPackages {
 
     /// Returns the packages as the sandbox takes them.
     pub fn set(&self) -> PackageSet {
-        let packages = self.lock.packages.iter().map(|package| self.bundle(package)).collect();
+        let packages = self.packages.iter().map(|package| self.bundle(package)).collect();
         PackageSet { language: language(), packages }
     }
 
@@ -150,7 +185,7 @@ impl LockedPackages {
     }
 }
 
-/// The language of packages.
-pub(super) fn language() -> Language {
+/// Returns the language whose functions may have packages.
+pub fn language() -> Language {
     LANGUAGE.parse().expect("the name of a guest language is well formed")
 }

@@ -1,5 +1,7 @@
-//! pip as a child: on its own, or run by uv. It only ever looks at and fetches wheels of pure Python.
+//! pip as a child: of a Python that has it, or of one that uv brings. It only ever looks at and fetches wheels of pure
+//! Python, and starts no program (`guard.py`), so that no build of a package can begin.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::error::PackageError;
-use super::lock::LockedPackage;
+use super::lock::{LockedPackage, fault_of};
 use super::requirement::{Requirement, normal};
 use crate::Environment;
 
@@ -20,9 +22,15 @@ const PROBE_TIME: Duration = Duration::from_secs(60);
 const RESOLVE_TIME: Duration = Duration::from_secs(300);
 const FETCH_TIME: Duration = Duration::from_secs(600);
 
-/// Commands that may be pip, in the order in which they are tried.
-const CANDIDATES: [&[&str]; 4] =
-    [&["python3", "-m", "pip"], &["pip3"], &["pip"], &["uv", "tool", "run", "--quiet", "pip"]];
+/// Commands that may be a Python with pip, in the order in which they are tried.
+const CANDIDATES: [&[&str]; 3] =
+    [&["python3"], &["python"], &["uv", "run", "--quiet", "--no-project", "--with", "pip>=23", "python"]];
+
+/// The program that such a Python is given.
+const GUARD: &str = include_str!("guard.py");
+
+/// What pip says of a build that the guard stopped.
+const STOPPED_BUILD: &str = "greensand lets pip start no program";
 
 /// What makes pip choose pure wheels alone, whatever machine it runs on.
 const PURE_WHEELS: [&str; 8] =
@@ -78,6 +86,8 @@ struct Hashes {
 struct Metadata {
     name: String,
     version: String,
+    #[serde(default)]
+    requires_dist: Vec<String>,
 }
 
 impl<'a> Pip<'a> {
@@ -104,7 +114,8 @@ impl<'a> Pip<'a> {
         major.is_some_and(|major| major >= OLDEST_PIP)
     }
 
-    /// Finds the packages that meet these requirements, each pinned. Pins that already exist are kept where they can be.
+    /// Finds the packages that meet these requirements, each pinned. Pins that already exist are kept, all of them if that
+    /// can be.
     ///
     /// # Errors
     /// When there are none that fit, or not of pure Python, or the index cannot be reached.
@@ -118,7 +129,7 @@ impl<'a> Pip<'a> {
         let pins: String = pinned.iter().map(|package| format!("{}=={}\n", package.name, package.version)).collect();
         fs::write(&constraints, &pins).map_err(|source| self.failed(source))?;
         let mut ended = self.dry_run(requirements, scratch.path(), Some(&constraints))?;
-        if !ended.succeeded && !pins.is_empty() {
+        if !ended.succeeded && !pins.is_empty() && !is_offline(&ended.complaint) {
             ended = self.dry_run(requirements, scratch.path(), None)?;
         }
         if !ended.succeeded {
@@ -127,7 +138,8 @@ impl<'a> Pip<'a> {
         let report: Report =
             serde_json::from_str(&read(&report_in(scratch.path())).map_err(|source| self.failed(source))?)
                 .map_err(|source| self.failed(source.into()))?;
-        report.install.into_iter().map(Found::into_locked).collect()
+        let names: BTreeSet<String> = report.install.iter().map(|found| normal(&found.metadata.name)).collect();
+        report.install.into_iter().map(|found| found.into_locked(&names)).collect()
     }
 
     /// Asks for a report on what would be installed.
@@ -178,6 +190,9 @@ impl<'a> Pip<'a> {
     fn why_unresolved(&self, requirements: &[Requirement], complaint: &str) -> PackageError {
         let names: Vec<_> = requirements.iter().map(|requirement| format!("`{requirement}`")).collect();
         let offline = is_offline(complaint);
+        if complaint.contains(STOPPED_BUILD) {
+            return PackageError::Builds { requirements: names.join(", ") };
+        }
         let missing = complaint.lines().find_map(|line| {
             let (_, rest) = line.split_once("No matching distribution found for ")?;
             rest.split([' ', '(']).next()?.parse::<Requirement>().ok()
@@ -199,7 +214,7 @@ impl<'a> Pip<'a> {
         arguments.extend(["--".into(), requirement.to_string()]);
         self.run(&arguments, RESOLVE_TIME).ok().filter(|ended| ended.succeeded)?;
         let report: Report = serde_json::from_str(&read(&report_in(scratch.path())).ok()?).ok()?;
-        let file = report.install.first()?.file().to_owned();
+        let file = report.install.first()?.file();
         (!is_pure(&file)).then(|| format!("its wheel is `{file}`"))
     }
 
@@ -218,8 +233,8 @@ impl<'a> Pip<'a> {
     }
 
     fn shown(&self) -> String {
-        let words: Vec<_> = std::iter::once(path_text(&self.program)).chain(words(self.arguments)).collect();
-        words.join(" ")
+        let program = std::iter::once(path_text(&self.program)).chain(words(self.arguments));
+        program.chain(words(&["-m", "pip"])).collect::<Vec<_>>().join(" ")
     }
 
     /// Runs the tool to its end or to its deadline. It sees the environment of the user, whose tool it is.
@@ -228,7 +243,7 @@ impl<'a> Pip<'a> {
         let place = |name: &str| scratch.path().join(name);
         let file = |name: &str| File::create(place(name)).map_err(|source| self.failed(source));
         let mut command = Command::new(&self.program);
-        command.args(self.arguments).args(arguments).env_clear().envs(self.environment.variables());
+        command.args(self.arguments).args(["-c", GUARD]).args(arguments).env_clear().envs(self.environment.variables());
         command.env("PIP_DISABLE_PIP_VERSION_CHECK", "1").current_dir(scratch.path());
         command.stdin(Stdio::null()).stdout(file("out")?).stderr(file("err")?);
         let mut child = command.spawn().map_err(|source| self.failed(source))?;
@@ -251,13 +266,15 @@ impl<'a> Pip<'a> {
 }
 
 impl Found {
-    /// The name of the file, which is the last part of its address.
-    fn file(&self) -> &str {
-        self.download_info.url.rsplit('/').next().unwrap_or_default()
+    /// The name of the file, which is the last part of the path of its address.
+    fn file(&self) -> String {
+        let path = self.download_info.url.split(['?', '#']).next().unwrap_or_default();
+        decoded(path.rsplit('/').next().unwrap_or_default())
     }
 
-    fn into_locked(self) -> Result<LockedPackage, PackageError> {
-        let (name, file) = (normal(&self.metadata.name), self.file().replace("%2B", "+"));
+    /// The pin of what was found among packages of these names.
+    fn into_locked(self, names: &BTreeSet<String>) -> Result<LockedPackage, PackageError> {
+        let (name, file) = (normal(&self.metadata.name), self.file());
         if !is_pure(&file) {
             return Err(PackageError::Native { name, evidence: format!("its wheel is `{file}`") });
         }
@@ -265,8 +282,44 @@ impl Found {
             let reason = "the index gives no SHA-256 for it".into();
             return Err(PackageError::BadWheel { name, reason });
         };
-        Ok(LockedPackage { name, version: self.metadata.version, file, sha256 })
+        // Conditions and extras are not looked at: what they leave out is not among the names, or needed by another.
+        let needs = self.metadata.requires_dist.iter().map(|text| name_at_start(text)).filter(|need| *need != name);
+        let needs: BTreeSet<String> = needs.filter(|need| names.contains(need)).collect();
+        let (version, sha256, needs) =
+            (self.metadata.version, sha256.to_ascii_lowercase(), needs.into_iter().collect());
+        let package = LockedPackage { name, version, file, sha256, needs };
+        match fault_of(&package) {
+            Some(reason) => Err(PackageError::BadWheel { name: package.name, reason }),
+            None => Ok(package),
+        }
     }
+}
+
+/// The name with which a dependency begins, such as `mpmath<1.4,>=1.1.0; python_version > "3"`.
+fn name_at_start(dependency: &str) -> String {
+    let is_of_name = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    let end = dependency.find(|character| !is_of_name(character)).unwrap_or(dependency.len());
+    normal(&dependency[..end])
+}
+
+/// Reads `%2B` and its like in the last part of an address.
+fn decoded(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), text);
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend(before.bytes());
+        match after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(b'%');
+                rest = after;
+            }
+        }
+    }
+    bytes.extend(rest.bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Says whether the name of a wheel is that of one for every machine.
@@ -316,8 +369,11 @@ fn last_error(complaint: &str) -> String {
 }
 
 fn is_offline(complaint: &str) -> bool {
-    const SIGNS: [&str; 6] = [
+    const SIGNS: [&str; 9] = [
         "NewConnectionError",
+        "NameResolutionError",
+        "Name or service not known",
+        "ReadTimeoutError",
         "Failed to establish a new connection",
         "name resolution",
         "ConnectTimeoutError",
@@ -325,4 +381,51 @@ fn is_offline(complaint: &str) -> bool {
         "ProxyError",
     ];
     SIGNS.iter().any(|sign| complaint.contains(sign))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(url: &str, requires_dist: &[&str], sha256: &str, expected: Result<(&str, &[&str]), &str>) {
+        let found = Found {
+            download_info: Download {
+                url: url.into(),
+                archive_info: Archive { hashes: Hashes { sha256: Some(sha256.into()) } },
+            },
+            metadata: Metadata {
+                name: "One".into(),
+                version: "1.0".into(),
+                requires_dist: requires_dist.iter().map(ToString::to_string).collect(),
+            },
+        };
+        let names = ["one", "two", "a-b"].map(str::to_owned).into();
+        match (found.into_locked(&names), expected) {
+            (Ok(package), Ok((file, needs))) => {
+                assert_eq!((package.file.as_str(), package.needs), (file, words(needs)));
+                assert_eq!(package.sha256, "a".repeat(64));
+            }
+            (Err(error), Err(words)) => assert!(error.to_string().contains(words), "{error}"),
+            (found, expected) => panic!("{found:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn what_pip_found_is_pinned_whatever_its_address_looks_like() {
+        let digest = "a".repeat(64);
+        let file = "one-1!1.0+x-py3-none-any.whl";
+        check(&format!("https://x/{file}?signature=a/b.zip#c"), &[], &digest, Ok((file, &[])));
+        check("https://x/one-1%211.0%2Bx-py3-none-any.whl", &[], &digest.to_uppercase(), Ok((file, &[])));
+        check("https://x/one-1.0-cp311-cp311-linux.whl", &[], &digest, Err("native code"));
+        check("https://x/one-1.0.tar.gz", &[], &digest, Err("native code"));
+        check("https://x/one-1-none-any.whl", &[], "7", Err("64 hex digits"));
+        check("https://x/a%2Fone-1-none-any.whl", &[], &digest, Err("is no wheel"));
+    }
+
+    #[test]
+    fn what_a_package_needs_is_kept_as_far_as_it_was_found() {
+        let file = "one-1-none-any.whl";
+        let needs = ["Two (>=1)", "A_B[x]>=1; extra == 'y'", "three", "one[z]", ""];
+        check(&format!("https://x/{file}"), &needs, &"a".repeat(64), Ok((file, &["a-b", "two"])));
+    }
 }

@@ -77,6 +77,10 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     let output = Answers { output, is_read_by_person: terminal.is_out_terminal() };
     let asked: Vec<_> = arguments.packages.requirements()?.iter().map(|package| package.name().to_owned()).collect();
     let default = packages.map(|packages| (packages.language(), asked));
+    if let Some((language, packages)) = default.as_ref().filter(|(_, packages)| !packages.is_empty()) {
+        // Before the first line: packages that cannot be imported are no fault of each of them.
+        common::prepare_packages(&sandbox, language, packages, terminal)?;
+    }
     let interrupt = interrupt::on_signals(*terminal)?;
     interrupt::end_soon_after(&interrupt, *terminal);
     let runtime = Prepared::new(sandbox, terminal, default);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use greensand_app::batch::{LIMIT_KEYS, outcome_json, set_limit};
-use greensand_app::{InstanceMode, Sandbox, SetSource, module_source};
+use greensand_app::packages::LockedPackages;
+use greensand_app::{InstanceMode, Sandbox, SetSource, guest_languages, module_source};
 use greensand_types::{
     CallEnding, CallOutcome, Encoding, Entry, FileName, FunctionDraft, FunctionRuntime, Grants, InputFiles, Invocation,
     JsonKind, JsonText, LimitKind, Limits, SourceText,
@@ -113,13 +114,17 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     let files = read_files(&arguments.file)?;
     let environment = common::environment()?;
     let learned = if arguments.target.is_file() { None } else { Some(callee_of_run(arguments)?) };
+    if learned.is_none() {
+        let language = common::language_among(&arguments.target, arguments.language.as_deref(), &guest_languages())?;
+        arguments.packages.check_language(&language)?;
+    }
     let needs_packages = learned.as_ref().is_some_and(|callee| !callee.source.packages.is_empty());
     let run = needs_packages.then(|| run_folder(&arguments.target));
     let packages = arguments.packages.open(run.as_deref(), &environment, terminal)?;
     let sandbox = packages::open_sandbox(&environment, packages.as_ref(), 1, arguments.instances)?;
     let callee = match learned {
         Some(callee) => callee,
-        None => callee_of_file(arguments, &sandbox)?,
+        None => callee_of_file(arguments, packages.as_ref(), &sandbox)?,
     };
     let language = &callee.source.language;
     let Some(limits) = sandbox.default_limits(language) else {
@@ -149,7 +154,11 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     Ok(if outcome.value().is_some() { Ending::Done } else { Ending::No })
 }
 
-fn callee_of_file(arguments: &Arguments, sandbox: &Sandbox) -> Result<Callee, Failure> {
+fn callee_of_file(
+    arguments: &Arguments,
+    packages: Option<&LockedPackages>,
+    sandbox: &Sandbox,
+) -> Result<Callee, Failure> {
     let path = &arguments.target;
     let Some(entry) = arguments.entry.as_ref().or(arguments.name.as_ref()) else {
         return Err(Failure::asked("which function of the file is to be called?").hint("name it with `--entry NAME`"));
@@ -159,7 +168,7 @@ fn callee_of_file(arguments: &Arguments, sandbox: &Sandbox) -> Result<Callee, Fa
         true => read_source(path)?,
         false => read_module(path)?,
     };
-    let packages = arguments.packages.requirements()?.iter().map(|package| package.name().to_owned()).collect();
+    let packages = arguments.packages.names(packages)?;
     let source = SourceText { language, text, packages };
     Ok(Callee { source, entry: entry.clone(), others: Vec::new(), origin: SetSource::Empty })
 }

@@ -8,7 +8,8 @@ use std::path::Path;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use greensand_app::{
-    Environment, HelperProgram, ImageKeeping, ImageReport, InstanceMode, Overrides, Sandbox, SandboxSettings,
+    Environment, GuestTemplate, HelperProgram, ImageKeeping, ImageReport, InstanceMode, Overrides, Sandbox,
+    SandboxSettings,
 };
 use greensand_types::{HostFault, Language, SourceText};
 
@@ -145,6 +146,16 @@ pub(super) fn prepare_for(sandbox: &Sandbox, source: &SourceText, terminal: &Ter
     if packages.is_empty() {
         return prepare_image(sandbox, language, terminal);
     }
+    prepare_packages(sandbox, language, packages, terminal)
+}
+
+/// Makes or maps the image of a language with packages.
+pub(super) fn prepare_packages(
+    sandbox: &Sandbox,
+    language: &Language,
+    packages: &[String],
+    terminal: &Terminal,
+) -> Result<(), Failure> {
     let bar = ImageBar::new(language, terminal);
     let report = sandbox.prepare_packages(language, packages, &|progress| bar.show(progress))?;
     say_if_not_kept(&report, terminal);
@@ -166,12 +177,21 @@ pub(super) fn has_image(sandbox: &Sandbox, language: &Language) -> bool {
 
 /// Finds the language of a source file: by flag, or by the ending of its name.
 pub(super) fn language_of(path: &Path, flag: Option<&str>, sandbox: &Sandbox) -> Result<Language, Failure> {
+    language_among(path, flag, &sandbox.languages().collect::<Vec<_>>())
+}
+
+/// Finds the language of a source file before a sandbox is opened.
+pub(super) fn language_among(
+    path: &Path,
+    flag: Option<&str>,
+    languages: &[&'static GuestTemplate],
+) -> Result<Language, Failure> {
     let extension = path.extension().and_then(|extension| extension.to_str());
-    let found = sandbox.languages().find(|guest| match flag {
+    let found = languages.iter().find(|guest| match flag {
         Some(name) => guest.name == name || guest.aliases.contains(&name),
         None => extension.is_some_and(|extension| guest.extensions.contains(&extension)),
     });
-    let names: Vec<_> = sandbox.languages().map(|guest| format!("`{}`", guest.name)).collect();
+    let names: Vec<_> = languages.iter().map(|guest| format!("`{}`", guest.name)).collect();
     let names = names.join(", ");
     match (found, flag) {
         (Some(guest), _) => guest.name.parse().map_err(|error| Failure::bug(format!("{error}"))),

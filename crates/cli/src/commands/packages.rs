@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use greensand_app::packages::{
-    LOCK_FILE, LockChange, LockedPackages, PackageRequest, Requirement, Resolution, open_packages,
-    open_project_packages,
+    LOCK_FILE, LockChange, LockedPackages, PackageError, PackageRequest, Requirement, Resolution,
+    language as packages_language, open_packages, open_project_packages,
 };
 use greensand_app::{Environment, InstanceMode, Project, Sandbox, SandboxSettings, cache_dir};
+use greensand_types::Language;
 
 use super::common;
 use crate::failure::Failure;
@@ -34,6 +35,25 @@ impl PackageFlags {
             requirements.extend(Requirement::parse_list(text)?);
         }
         Ok(requirements)
+    }
+
+    /// Refuses packages for functions in a language that has none, before anything is fetched.
+    pub(super) fn check_language(&self, language: &Language) -> Result<(), Failure> {
+        let asks = !self.packages.is_empty() || self.lock.is_some();
+        match asks && *language != packages_language() {
+            true => Err(PackageError::NoPackages { language: language.to_string() }.into()),
+            false => Ok(()),
+        }
+    }
+
+    /// Returns the names of the packages that a function is given which names none: those of the flag, or else those of
+    /// the lock file.
+    pub(super) fn names(&self, packages: Option<&LockedPackages>) -> Result<Vec<String>, Failure> {
+        let named: Vec<String> = self.requirements()?.iter().map(|package| package.name().to_owned()).collect();
+        Ok(match packages {
+            Some(packages) if named.is_empty() => packages.names(),
+            Some(_) | None => named,
+        })
     }
 
     /// Makes packages ready: those of the flags, which are added to the lock file, or those of a lock file that is named or

@@ -1,3 +1,5 @@
+use std::error::Error;
+
 use greensand_app::Sandbox;
 use greensand_app::packages::normal;
 use greensand_types::{
@@ -23,7 +25,8 @@ pub(super) struct Prepared {
 struct Slot {
     language: Language,
     has_packages: bool,
-    image: OnceCell<()>,
+    /// What cannot be made is not tried again for each call.
+    image: OnceCell<Result<(), String>>,
 }
 
 impl Prepared {
@@ -61,7 +64,7 @@ impl Prepared {
             // The sandbox says what is wrong with it.
             return Ok(());
         };
-        let made = image.get_or_try_init(|| async {
+        let made = image.get_or_init(|| async {
             let (sandbox, bar) = (self.sandbox.clone(), ImageBar::new(language, &self.terminal));
             let (language, packages) = (language.clone(), source.packages.clone());
             let work = spawn_blocking(move || match packages.is_empty() {
@@ -73,13 +76,23 @@ impl Prepared {
                     common::say_if_not_kept(&report, &self.terminal);
                     Ok(())
                 }
-                Ok(Err(error)) => Err(HostFault::caused_by("prepare the language", error)),
-                Err(error) => Err(HostFault::caused_by("prepare the language", error)),
+                Ok(Err(error)) => Err(chain(&error)),
+                Err(error) => Err(chain(&error)),
             }
         });
-        made.await?;
+        made.await.as_ref().map_err(|reason| HostFault::caused_by("prepare the language", reason.as_str()))?;
         Ok(())
     }
+}
+
+/// An error with its causes, as one text.
+fn chain(error: &dyn Error) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 impl FunctionRuntime for Prepared {

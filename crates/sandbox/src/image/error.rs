@@ -38,6 +38,17 @@ pub enum ImageError {
         /// What is missing, and what there is.
         reason: String,
     },
+    /// The packages cannot be read, compiled or imported.
+    #[error("make the image of `{language}` with {packages}")]
+    Packages {
+        /// The language.
+        language: String,
+        /// The packages.
+        packages: String,
+        /// Why.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// A stage failed.
     #[error("make the image of `{language}`: {} failed", stage.as_str())]
     Stage {

@@ -91,7 +91,12 @@ pub(super) fn make(
     let begun = Instant::now();
     let stage = |stage: ImageStage| {
         progress(ImageProgress::at(stage));
-        move |source: Cause| ImageError::Stage { language: template.name.into(), stage, source }
+        move |source: Cause| match packages {
+            Some(with) if matches!(stage, ImageStage::Packages | ImageStage::Start) => {
+                ImageError::Packages { language: template.name.into(), packages: with.set.names(), source }
+            }
+            Some(_) | None => ImageError::Stage { language: template.name.into(), stage, source },
+        }
     };
     let failed = stage(ImageStage::Unpack);
     let guest = unpack(parts.guest).map_err(&failed)?;

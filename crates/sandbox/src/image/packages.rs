@@ -1,5 +1,6 @@
 //! The library of an image with packages: that of the language, and what the guest made of the packages' files.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,15 +30,30 @@ type Cause = Box<dyn Error + Send + Sync>;
 /// Reads the files of a set and has the guest compile them, several at once; gives modules of a library by name.
 ///
 /// # Errors
-/// When files cannot be read, or the guest takes no packages.
+/// When files cannot be read, two packages have different files at one place, or the guest takes no packages.
 pub(super) fn modules_of(set: &PackageSet, base: &Image) -> Result<Vec<(String, Vec<u8>)>, Cause> {
-    let mut files = Vec::new();
+    let mut files: Vec<PackageFile> = Vec::new();
+    let mut places: BTreeMap<String, (&str, blake3::Hash)> = BTreeMap::new();
     let mut described = Vec::new();
     for bundle in &set.packages {
         let read = (bundle.read)().map_err(|error| format!("read package `{}`: {error}", bundle.name))?;
         let paths: Vec<&str> = read.iter().map(|file| file.path.as_str()).collect();
         described.push(serde_json::json!({"name": bundle.name, "version": bundle.version, "files": paths}));
-        files.extend(read);
+        for file in read {
+            let digest = blake3::hash(&file.content);
+            match places.get(&file.path) {
+                None => {
+                    places.insert(file.path.clone(), (&bundle.name, digest));
+                    files.push(file);
+                }
+                // Packages share files such as empty ones; none may take the place of another's.
+                Some((_, present)) if *present == digest => {}
+                Some((other, _)) => {
+                    let (name, path) = (&bundle.name, file.path.escape_debug());
+                    return Err(format!("packages `{other}` and `{name}` both have `{path}`, and they differ").into());
+                }
+            }
+        }
     }
     let bytes: usize = files.iter().map(|file| file.content.len()).sum();
     if files.len() > MOST_FILES || bytes > MOST_BYTES {
@@ -49,17 +65,18 @@ pub(super) fn modules_of(set: &PackageSet, base: &Image) -> Result<Vec<(String, 
     Ok(modules)
 }
 
-/// Compiles files on several threads, each file on an instance of its own.
+/// Compiles files on several threads, each file on an instance of its own; in their order.
 fn compiled(files: Vec<PackageFile>, base: &Image) -> Result<Vec<(String, Vec<u8>)>, Cause> {
     let ticker = Ticker::start(base.engine())?;
-    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(files.len())));
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     let work = || -> Result<(), Cause> {
-        while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(file) = files.get(index) else { return Ok(()) };
             let compiled = compile_file(base, &ticker, &FILE_LIMITS, &file.path, &file.content)?;
             let module = (format!("/{}", file.path), compiled.unwrap_or_else(|| file.content.clone()));
-            done.lock().map_err(|_| "another thread panicked")?.push(module);
+            done.lock().map_err(|_| "another thread panicked")?.insert(index, module);
         }
-        Ok(())
     };
     thread::scope(|scope| -> Result<(), Cause> {
         let mut threads = Vec::new();
@@ -70,5 +87,5 @@ fn compiled(files: Vec<PackageFile>, base: &Image) -> Result<Vec<(String, Vec<u8
         }
         threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err("a thread panicked".into())))
     })?;
-    Ok(done.into_inner().map_err(|_| "a thread panicked")?)
+    Ok(done.into_inner().map_err(|_| "a thread panicked")?.into_values().collect())
 }
