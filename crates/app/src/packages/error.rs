@@ -166,7 +166,7 @@ impl PackageError {
             Self::NotFetched { offline: true, .. } => {
                 Some("connect once to fetch them; after that they are in the cache, and no network is needed".into())
             }
-            Self::Unresolved { .. } => Some("check the names and versions".into()),
+            Self::Unresolved { .. } => Some("check the names and versions, and that pip reaches its index".into()),
             Self::NotFetched { .. } => {
                 Some("if the index no longer has these versions, remove the lock file to resolve them anew".into())
             }

@@ -69,3 +69,65 @@ fn offered(functions: &FunctionsSection) -> Result<Vec<String>, PackageError> {
     }
     Ok(functions.allowed_packages.iter().map(|name| normal(name)).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::project::open_project;
+    use crate::settings::Overrides;
+
+    /// Checks what functions can import, and what they may ask for, with these settings and a lock file of two packages
+    /// and what one of them needs.
+    fn check(settings: &str, expected: Result<(&[&str], &[&str]), &str>) {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, wheels) = (folder.path(), folder.path().join("cache/wheels"));
+        fs::create_dir_all(&wheels).unwrap();
+        fs::write(root.join("tasks.jsonl"), "{\"question\": \"1 + 1?\", \"target\": \"2\"}\n").unwrap();
+        let project = format!("[tasks]\ntrain = \"tasks.jsonl\"\n[functions]\n{settings}\n");
+        fs::write(root.join("greensand.toml"), project).unwrap();
+        let mut lock = "format = 1\npython = \"3.14\"\nrequirements = [\"networkx\", \"sympy\"]\n".to_owned();
+        for (name, needs) in [("mpmath", ""), ("networkx", ""), ("sympy", "\"mpmath\"")] {
+            let sha256 = name.len().to_string().repeat(64);
+            fs::write(wheels.join(format!("{sha256}.whl")), "").unwrap();
+            lock += &format!("[[package]]\nname = \"{name}\"\nversion = \"1.0\"\nfile = \"{name}-1.0-none-any.whl\"\n");
+            lock += &format!("sha256 = \"{sha256}\"\nneeds = [{needs}]\n");
+        }
+        fs::write(root.join(LOCK_FILE), lock).unwrap();
+        // Without a PATH there is no pip: what the lock file has is all that there is.
+        let environment = Environment::of([("HOME", "/home/x")], root);
+        let project = open_project(root, &Overrides::new(), &environment).unwrap();
+        let names = open_project_packages(&project, &root.join("cache"), &environment)
+            .and_then(|packages| Ok((packages.unwrap().names(), allowed_packages(&project)?)));
+        match (names, expected) {
+            (Ok((importable, allowed)), Ok(expected)) => {
+                assert_eq!(
+                    (importable.as_slice(), allowed.as_slice()),
+                    (&texts(expected.0)[..], &texts(expected.1)[..])
+                );
+            }
+            (Err(error), Err(words)) => assert!(error.to_string().contains(words), "{error}"),
+            (found, expected) => panic!("{found:?}, expected {expected:?}"),
+        }
+    }
+
+    fn texts(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_may_not_be_asked_for_cannot_be_imported_either() {
+        let both = "packages = [\"sympy\", \"networkx\"]\nallowed_packages = ";
+        check(&format!("{both}[\"networkx\"]"), Ok((&["networkx"], &["networkx"])));
+        check(&format!("{both}[\"SymPy\"]"), Ok((&["mpmath", "sympy"], &["sympy"])));
+        check(&format!("{both}[]"), Ok((&["mpmath", "networkx", "sympy"], &["mpmath", "networkx", "sympy"])));
+    }
+
+    #[test]
+    fn a_project_has_what_its_own_list_comes_to_whatever_else_is_in_the_lock_file() {
+        check("packages = [\"networkx\"]", Ok((&["networkx"], &["networkx"])));
+        check("packages = [\"networkx\"]\nallowed_packages = [\"sympy\"]", Err("has `sympy`, which is not among"));
+        check("packages = [\"pandas\"]", Err("no tool was found"));
+    }
+}
