@@ -13,7 +13,7 @@
 //! | signals-based traps, guard pages, reservations | defaults | switching them off also drops Spectre mitigations |
 //! | pooling allocator, copy-on-write images | on | an instance is a slot and a mapping, not an allocation and a copy |
 //! | page-map scan, `keep_resident` | where the kernel has it | resetting a slot touches dirty pages only; without the scan keeping pages resident is a copy of the whole memory |
-//! | dense image size | 256 MiB | an interpreter's snapshot must be mapped as one image, whatever its holes |
+//! | dense image size | 256 MiB; 1 MiB for modules | an interpreter's snapshot must be mapped as one image, whatever its holes; a module must not fill the cache with its holes |
 //! | wasm stack | 32 MiB | recursion in C code ends in the language's own error before it reaches the end of this stack |
 //! | address map, unwind info, backtraces | off | nobody reads them: messages are written by us, traces by the guest |
 
@@ -61,6 +61,10 @@ pub(crate) const PACKAGE_COMPILERS: usize = 2;
 pub fn scans_changed_pages() -> bool {
     PoolingAllocationConfig::is_pagemap_scan_available()
 }
+
+/// Up to how many bytes the data of an untrusted module becomes an image, however many holes it has. Above, it does where half
+/// of it is no hole; other data is copied when an instance is made.
+const UNTRUSTED_IMAGE: u64 = 1 << 20;
 
 /// How many images can have an instance that nobody enters; those of further ones are never used again.
 const MOST_IMAGES: usize = 64;
@@ -113,9 +117,15 @@ pub(crate) fn for_start() -> wasmtime::Result<Engine> {
 }
 
 /// Starts an engine that compiles for the one that runs calls, in another process: it has no room for instances.
+///
+/// What it compiles is untrusted, so it takes one processor from the calls beside it, and few bytes do not become much code.
 pub(crate) fn for_compiling(opt_level: OptLevel) -> wasmtime::Result<Engine> {
     let mut config = common();
-    config.cranelift_opt_level(opt_level).allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    config
+        .cranelift_opt_level(opt_level)
+        .allocation_strategy(InstanceAllocationStrategy::OnDemand)
+        .parallel_compilation(false)
+        .memory_guaranteed_dense_image_size(UNTRUSTED_IMAGE);
     Engine::new(&config)
 }
 

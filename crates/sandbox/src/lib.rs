@@ -2,15 +2,16 @@
 //!
 //! [`Sandbox`] is the whole face: it implements [`FunctionRuntime`](greensand_types::FunctionRuntime), so that an
 //! invocation (language, source, entry, JSON arguments, limits, grants, seed) becomes a
-//! [`CallOutcome`](greensand_types::CallOutcome). Nothing of a call survives it: every call has a fresh instance.
+//! [`CallOutcome`](greensand_types::CallOutcome). Nothing of a call survives it: every call has an instance that is new, or
+//! was made as new, byte by byte.
 //!
 //! A language is an *image*: its guest module after initialisation, as native code. The image is made at first use
 //! (about ten seconds for a large interpreter), kept in the cache folder, and mapped by later processes.
 //!
-//! The rooms behind the door: `worker` (threads, queue, cancellation), `call` (one call on clean
-//! instances), `prepared` (sources that were compiled before), `host`
-//! (what a guest may import), `outcome` (the class of an ending, from host flags only), `image` (making, keeping
-//! and opening images), `engine` (every setting of wasmtime, with its reason).
+//! The rooms behind the door: `worker` (threads, queue, cancellation), `call` (one call on clean instances, what a guest
+//! may import, the class of an ending), `prepared` (sources that were compiled before), `slot` (instances that are used
+//! again), `image` (making, keeping and opening images), `module` and `wasi` (functions that are WebAssembly already),
+//! `build` and `jail` (functions of compiled languages), `engine` (every setting of wasmtime, with its reason).
 //!
 //! ```no_run
 //! use greensand_sandbox::{Sandbox, SandboxSettings};

@@ -31,7 +31,7 @@ const OPENER_STACK: usize = 8 << 20;
 /// What the front of a compiled language may use to read a source, in bytes.
 const FRONT_MEMORY: u64 = 256 << 20;
 
-/// Runs function calls, each in a fresh WebAssembly instance.
+/// Runs function calls, each in a WebAssembly instance that is new, or was made as new.
 ///
 /// Cheap to clone: clones share the workers and the images. The last one to go ends and joins the workers.
 #[derive(Clone)]

@@ -6,8 +6,12 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::modules::{LIMITS, call, call_with, check, invoke};
-use greensand_types::{CallOutcome, CallStatus, Limits};
+use common::modules::{LIMITS, call, call_with, check, invoke, sandbox, source};
+use futures::executor::block_on;
+use greensand_types::{
+    CallOutcome, CallStatus, Entry, FunctionRuntime, GrantedFunction, Grants, HostFunctionError, HostGrant, InputFiles,
+    Invocation, JsonText, Limits,
+};
 
 /// The value of an outcome.
 #[track_caller]
@@ -161,6 +165,86 @@ fn memories_of_all_parts_count_together() {
     let outcome = call(&runs(grow));
     check(&outcome, CallStatus::Memory, "4 MiB");
     assert!(outcome.usage.peak_memory_bytes <= LIMITS.memory_bytes);
+}
+
+#[test]
+fn what_a_component_lived_through_is_not_what_ended_it() {
+    // It is refused memory, goes on, and then breaks its contract.
+    let code = "(drop (memory.grow (i32.const 60000))) (i32.const 17)";
+    check(&call(&runs(code)), CallStatus::Error, "broke its contract");
+}
+
+/// A component that imports this function of the host and does this.
+fn with_host(exported: &str, lowered: &str, signature: &str, code: &str) -> Vec<u8> {
+    component(&Parts {
+        imports: &format!(
+            r#"(import "greensand:function/host@1.0.0" (instance $host
+                (type $f (variant (case "failed" string) (case "not-granted" string)))
+                (export "call-failure" (type $failed (eq $f)))
+                (export "{exported}" {signature})))"#
+        ),
+        lowered: &format!(
+            r#"(core func $asked (canon lower (func $host "{exported}") (memory $memory) (realloc $realloc)))"#
+        ),
+        instance: r#"(with "host" (instance (export "asked" (func $asked))))"#,
+        core_imports: &format!(r#"(import "host" "asked" (func $asked {lowered}))"#),
+        core_fields: "",
+        code,
+    })
+}
+
+/// Calls the entry `f` with these arguments and grants.
+fn call_granted(wasm: &[u8], entry: &str, arguments: &str, grants: Grants) -> CallOutcome {
+    let arguments = JsonText::parse(arguments).unwrap();
+    let invocation = Invocation::new(source(wasm), Entry::Function(entry.into()), arguments, LIMITS);
+    block_on(sandbox().invoke(Invocation { grants, ..invocation })).unwrap()
+}
+
+#[test]
+fn a_component_calls_what_it_is_granted_and_is_told_of_the_rest() {
+    // The entry is the name of the function; its answer lies at 16, as the result of this component would.
+    let calls = with_host(
+        "call",
+        "(param i32 i32 i32 i32 i32)",
+        r#"(func (param "name" string) (param "arguments" string) (result (result string (error $failed))))"#,
+        "(call $asked (local.get $entry) (local.get $entry_length) (local.get $arguments) (local.get $length) (i32.const 40))
+        ;; A failure is passed on as this component's own: the text of the answer is the message.
+        (if (i32.load8_u (i32.const 40)) (then
+          (i32.store (i32.const 16) (i32.const 1))
+          (i32.store (i32.const 20) (i32.mul (i32.const 2) (i32.load8_u (i32.const 44))))
+          (i32.store (i32.const 24) (i32.load (i32.const 48))) (i32.store (i32.const 28) (i32.load (i32.const 52)))
+          (i32.store (i32.const 32) (i32.const 0)) (i32.store (i32.const 36) (i32.const 0)) (return (i32.const 16))))
+        (i32.store (i32.const 16) (i32.const 0)) (i32.store (i32.const 20) (i32.load (i32.const 44)))
+        (i32.store (i32.const 24) (i32.load (i32.const 48))) (i32.const 16)",
+    );
+    let echo = HostGrant::new(|arguments| async { Ok(arguments) });
+    let fails = HostGrant::new(|_| async { Err(HostFunctionError::Failed("it rains".into())) });
+    let functions = [("echo", echo), ("fails", fails)];
+    let functions = functions.map(|(name, grant)| (name.parse().unwrap(), GrantedFunction::Host(grant)));
+    let grants = Grants { functions: functions.into_iter().collect(), ..Grants::default() };
+    assert_eq!(value(&call_granted(&calls, "echo", r#"{"a":[1,"€"]}"#, grants.clone())), r#"{"a":[1,"€"]}"#);
+    check(&call_granted(&calls, "fails", "[]", grants.clone()), CallStatus::Error, "it rains");
+    check(&call_granted(&calls, "other", "[]", grants), CallStatus::Denied, "`other` is not granted");
+    check(&call_granted(&calls, "echo", "[]", Grants::default()), CallStatus::Denied, "`echo` is not granted");
+}
+
+#[test]
+fn a_component_reads_what_it_is_granted_and_no_more() {
+    // Reads 4 bytes at 2 of the file that the entry names, and returns them.
+    let reads = with_host(
+        "read-file",
+        "(param i32 i32 i64 i32 i32)",
+        r#"(func (param "name" string) (param "offset" u64) (param "length" u32) (result (list u8)))"#,
+        "(call $asked (local.get $entry) (local.get $entry_length) (i64.const 2) (i32.const 4) (i32.const 40))
+        (i32.store (i32.const 16) (i32.const 0)) (i32.store (i32.const 20) (i32.load (i32.const 40)))
+        (i32.store (i32.const 24) (i32.load (i32.const 44))) (i32.const 16)",
+    );
+    let mut files = InputFiles::default();
+    files.insert("data/numbers".parse().unwrap(), b"ab12345".as_slice()).unwrap();
+    let grants = Grants { files, ..Grants::default() };
+    assert_eq!(value(&call_granted(&reads, "data/numbers", "[]", grants.clone())), "1234");
+    check(&call_granted(&reads, "data/other", "[]", grants), CallStatus::Invalid, "not well-formed JSON");
+    check(&call_granted(&reads, "data/numbers", "[]", Grants::default()), CallStatus::Invalid, "not well-formed JSON");
 }
 
 /// The interfaces of output, as far as a flood needs them.

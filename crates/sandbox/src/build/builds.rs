@@ -12,7 +12,7 @@ use super::plan::Plan;
 use super::toolchain::ToolchainStatus;
 use super::toolchains::Toolchains;
 use crate::image::ImageStore;
-use crate::jail::Jail;
+use crate::jail::{Jail, Priority};
 use crate::module::{BuildLimits, ModuleRefusal, Modules, OpenModule, OpenModules, Tier, Unopened};
 use crate::worker::wait_for;
 
@@ -96,7 +96,7 @@ impl Builds {
     ) -> Result<Option<Arc<OpenModule>>, Unopened> {
         let shared = &self.shared;
         let Some(wasm) = shared.kept(template, key, Effort::Thorough)? else { return Ok(None) };
-        let open = || Ok(shared.modules.open(&wasm, Tier::Full, limits, is_cancelled)?);
+        let open = || Ok(shared.modules.open(&wasm, Tier::Full, Priority::Usual, limits, is_cancelled)?);
         shared.open.get_or_open(*key.0.as_bytes(), limits, REMEMBERED, open).map(Some)
     }
 
@@ -115,7 +115,7 @@ impl Builds {
         let shared = &self.shared;
         shared.open.get_or_open(*key.0.as_bytes(), limits, REMEMBERED, || {
             let wasm = shared.built(template, key, plan, Effort::Quick, limits, is_cancelled)?;
-            let module = shared.modules.open(&wasm, Tier::Quick, limits, is_cancelled)?;
+            let module = shared.modules.open(&wasm, Tier::Quick, Priority::Usual, limits, is_cancelled)?;
             shared.keep(template, key, Effort::Quick, &wasm);
             let (weak, planned) = (Arc::downgrade(shared), plan.clone());
             let job = move |is_stopped: &dyn Fn() -> bool| improve(&weak, template, key, &planned, limits, is_stopped);
@@ -242,7 +242,7 @@ fn improve(
             Err(Unopened::Awaited(ended)) => drop(wait_for(ended)),
         }
     };
-    if let Ok(module) = shared.modules.open(&wasm, Tier::Full, limits, is_stopped) {
+    if let Ok(module) = shared.modules.open(&wasm, Tier::Full, Priority::Low, limits, is_stopped) {
         shared.keep(template, key, Effort::Thorough, &wasm);
         shared.open.replace(*key.0.as_bytes(), module);
     }

@@ -20,6 +20,9 @@ use super::wait::{Waited, wait};
 use super::wire::Verb;
 use crate::worker::Cancellation;
 
+/// The longest time that clocks can add up to; whoever grants more waits as long.
+const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// What is kept of each end of a message for the caller, in characters.
 const MESSAGE_END: usize = 2 << 10;
 
@@ -126,7 +129,7 @@ impl CallState {
             return Ok(Answer::Failed(format!("host function `{name}` may be called {most} times in one call")));
         }
         *calls += 1;
-        let until = Instant::now() + grant.wall.min(self.clock.left());
+        let until = Instant::now() + grant.wall.min(self.clock.left()).min(LONGEST_WAIT);
         match wait(until, &self.clock, || grant.function.call(arguments)) {
             Waited::Answered(Ok(result)) => Ok(self.bounded(&name, result)),
             Waited::Answered(Err(HostFunctionError::Failed(message))) => Ok(Answer::Failed(shortened(&message))),

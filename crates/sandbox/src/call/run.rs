@@ -15,6 +15,9 @@ use crate::slot::{InstanceMode, InstanceUse, Slots};
 use crate::ticker::Ticker;
 use crate::worker::Cancellation;
 
+/// The largest compiled form that the host takes, in bytes; a source whose form is larger runs as it is.
+const LARGEST_FORM: usize = 16 << 20;
+
 /// One thing that a guest is asked to do, already checked at the door.
 #[derive(Debug)]
 pub(crate) struct GuestCall {
@@ -268,6 +271,8 @@ pub(crate) fn unfinished(state: &CallState, error: wasmtime::Error) -> Result<Fi
     match error.downcast_ref::<Trap>() {
         Some(trap) => Ok(Finish::Trapped(*trap)),
         None if state.was_ended() => Ok(Finish::NoRoom),
+        // It handed over a reply before it was asked anything.
+        None if state.has_finished() => Ok(Finish::NoReply),
         None => Err(HostFault::caused_by("run an instance", error.into_boxed_dyn_error())),
     }
 }
@@ -290,6 +295,7 @@ fn as_invalid(ending: CallEnding) -> CallEnding {
 fn preparation(finish: &Finish<'_>) -> Option<Preparation> {
     let Finish::Reply(reply) = finish else { return None };
     match reply.kind {
+        ReplyKind::Returned if reply.payload.len() > LARGEST_FORM => None,
         ReplyKind::Returned => Some(Preparation::Compiled(reply.payload.to_vec())),
         ReplyKind::BadSource | ReplyKind::BadEntry => Some(Preparation::Invalid(failure(reply))),
         ReplyKind::Raised

@@ -223,6 +223,16 @@ impl CallState {
         self.last_reply.filter(|_| self.stop.is_none())
     }
 
+    /// Says whether the host ended the call.
+    pub(crate) fn was_stopped(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    /// Says whether the guest ended itself with a reply, at whatever time.
+    pub(super) fn has_finished(&self) -> bool {
+        self.last_reply.is_some()
+    }
+
     /// Ends the guest where it is, with a reply that lies in its memory. Returns what unwinds it.
     pub(super) fn finish(&mut self, pointer: u32, length: u32) -> wasmtime::Error {
         let packed = u64::from(pointer) << 32 | u64::from(length);

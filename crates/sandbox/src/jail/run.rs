@@ -15,6 +15,9 @@ use crate::{HelperProgram, UnjailedBuilds};
 /// How often a run looks whether somebody still waits for it.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
+/// The longest wall clock that clocks can add up to; who allows more waits as long.
+const LONGEST_WALL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// How long a guard may take beyond the deadline before it is taken for broken.
 const GUARD_GRACE: Duration = Duration::from_secs(5);
 
@@ -68,7 +71,7 @@ impl Jail {
             .spawn()
             .map_err(failed)?;
         let mut watch = Watch { guard, is_cancelled: false };
-        let until = Instant::now() + command.wall + GUARD_GRACE;
+        let until = Instant::now() + command.wall.min(LONGEST_WALL) + GUARD_GRACE;
         let [stdout, stderr] = watch.read(command.max_output_bytes, until, is_cancelled).map_err(failed)?;
         let status = watch.guard.wait().map_err(failed)?;
         let ending = match status.code() {
@@ -85,7 +88,7 @@ impl Jail {
     }
 
     fn order(&self, helper: &HelperProgram, command: &JailedCommand<'_>) -> GuardOrder {
-        let wall_ms = u64::try_from(command.wall.as_millis()).unwrap_or(u64::MAX);
+        let wall_ms = u64::try_from(command.wall.min(LONGEST_WALL).as_millis()).unwrap_or(u64::MAX);
         let inside = InsideOrder {
             program: command.program.clone(),
             arguments: command.arguments.clone(),

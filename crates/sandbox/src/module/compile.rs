@@ -19,7 +19,7 @@ use crate::image::NativeCode;
 use crate::jail::{Jail, JailEnding, JailFault, JailedCommand, Priority};
 
 /// The largest native code that is taken, in bytes.
-const MOST_CODE: u64 = 256 << 20;
+const MOST_CODE: u64 = 64 << 20;
 
 /// What is kept of the compiler's own words, in bytes.
 const MOST_WORDS: usize = 4 << 10;
@@ -102,6 +102,7 @@ impl Compiler {
         wasm: &[u8],
         is_component: bool,
         tier: Tier,
+        priority: Priority,
         limits: BuildLimits,
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<NativeCode, ModuleRefusal> {
@@ -123,7 +124,7 @@ impl Compiler {
             wall: limits.wall,
             memory_bytes: limits.memory_bytes,
             max_output_bytes: MOST_WORDS,
-            priority: Priority::Usual,
+            priority,
         };
         let report = self.jail.run(&command, is_cancelled).map_err(no_compiler)?;
         match report.ending {
@@ -132,8 +133,11 @@ impl Compiler {
         }
         let mut code = Vec::new();
         let read =
-            fs::File::open(work.path().join(OUTPUT)).and_then(|file| file.take(MOST_CODE).read_to_end(&mut code));
+            fs::File::open(work.path().join(OUTPUT)).and_then(|file| file.take(MOST_CODE + 1).read_to_end(&mut code));
         read.map_err(fault("read the output"))?;
+        if code.len() as u64 > MOST_CODE {
+            return Err(ModuleRefusal::NotCompiled(format!("its native code takes more than {} MiB", MOST_CODE >> 20)));
+        }
         Ok(NativeCode::from_helper(code))
     }
 }

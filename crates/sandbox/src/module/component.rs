@@ -1,5 +1,7 @@
 //! Components: the world of `wit/function.wit`, and one call of what implements it.
 
+use std::ops::Range;
+
 use greensand_types::{CallEnding, CallOutcome, Failure as Words, HostFault};
 use wasmtime::component::{Component, ComponentExportIndex, HasSelf, Linker};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
@@ -45,6 +47,11 @@ impl ComponentFunction {
         Ok(Self { prepared, describe: component.get_export_index(None, "describe") })
     }
 
+    /// Returns where its code lies.
+    pub(super) fn image_range(&self) -> Range<*const u8> {
+        self.prepared.instance_pre().component().image_range()
+    }
+
     /// Says whether it describes its entries.
     pub(super) fn describes(&self) -> bool {
         self.describe.is_some()
@@ -65,25 +72,41 @@ impl ComponentFunction {
         outcome(ending, store.into_data(), None)
     }
 
-    fn enter(&self, store: &mut Store<CallState>, call: &GuestCall) -> wasmtime::Result<Result<String, Failure>> {
-        let instance = self.prepared.instance_pre().instantiate(&mut *store)?;
-        match self.describe {
+    fn enter(&self, store: &mut Store<CallState>, call: &GuestCall) -> Result<Result<String, Failure>, Broken> {
+        let instance = self.prepared.instance_pre().instantiate(&mut *store).map_err(Broken::before_entry)?;
+        let answer = match self.describe {
             Some(describe) if call.verb == Verb::Describe => {
-                let describe = instance.get_typed_func::<(&str,), (Result<String, Failure>,)>(&mut *store, describe)?;
+                let describe = instance.get_typed_func::<(&str,), (Result<String, Failure>,)>(&mut *store, describe);
+                let describe = describe.map_err(Broken::before_entry)?;
                 describe.call(store, (&call.entry,)).map(|(answer,)| answer)
             }
             Some(_) | None => {
                 let arguments = call.arguments.as_ref().map_or("[]", |arguments| arguments.get());
-                Function::new(&mut *store, &instance)?.call_call(store, &call.entry, arguments)
+                let function = Function::new(&mut *store, &instance).map_err(Broken::before_entry)?;
+                function.call_call(store, &call.entry, arguments)
             }
-        }
+        };
+        answer.map_err(|error| Broken { error, was_entered: true })
+    }
+}
+
+/// A call of a component that did not come back.
+struct Broken {
+    error: wasmtime::Error,
+    /// Whether its instances were there.
+    was_entered: bool,
+}
+
+impl Broken {
+    fn before_entry(error: wasmtime::Error) -> Self {
+        Self { error, was_entered: false }
     }
 }
 
 fn finish(
     store: &mut Store<CallState>,
     call: &GuestCall,
-    answer: wasmtime::Result<Result<String, Failure>>,
+    answer: Result<Result<String, Failure>, Broken>,
 ) -> Result<CallEnding, HostFault> {
     // A component that came back between the last tick and now may have overdrawn its clock.
     let _ = store.data_mut().check_clock();
@@ -100,9 +123,11 @@ fn finish(
             };
             Finish::Reply(reply(kind, Some(failure.kind), &failure.message, &failure.trace))
         }
-        Err(error) => match error.downcast_ref::<Trap>() {
+        Err(Broken { error, was_entered }) => match error.downcast_ref::<Trap>() {
             Some(trap) => Finish::Trapped(*trap),
-            None if state.was_ended() => Finish::NoRoom,
+            None if state.was_stopped() => Finish::NoRoom,
+            // One that runs has lived through what it was refused.
+            None if !was_entered && state.was_ended() => Finish::NoRoom,
             None if error.is::<PoolConcurrencyLimitError>() => {
                 return Err(HostFault::new(format!("run a component: {error:#}")));
             }

@@ -1,17 +1,22 @@
 //! A look at the bytes of a module before anything compiles it.
 //!
 //! Compilers are fast for code that compilers emit, and slow without bound for code made to be slow. So whatever
-//! makes work grow faster than the bytes do is counted first, in one pass that allocates nothing of the module's
-//! choosing; what is above a bound is refused with its count. The bounds lie far above what honest compilers emit.
-//! What still takes too long or too much ends with the process that compiles it.
+//! makes work grow faster than the bytes do is counted first, in one pass; what is above a bound is refused with its
+//! count, before it is read further. What the pass keeps is bounded by the same counts, so that looking at a module
+//! costs a small multiple of its bytes, whatever they say. The bounds lie far above what honest compilers emit. What
+//! still takes too long or too much ends with the process that compiles it.
+
+use std::ops::Range;
 
 use wasmparser::{
-    BinaryReaderError, CompositeInnerType, Encoding, ExternalKind, FunctionBody, Operator, Parser, Payload, TypeRef,
+    BinaryReaderError, CompositeInnerType, Encoding, ExternalKind, FuncType, FunctionBody, Instance, Operator, Parser,
+    Payload, TypeRef, TypeSectionReader,
 };
 
 use super::contract::{Contract, Signature};
 use super::parts::check_parts;
 use super::refusal::ModuleRefusal;
+use crate::call::{COMPONENT_MEMORIES, COMPONENT_PARTS};
 
 /// What is compiled at most. Every number is per module, or per component with all that is in it.
 pub(super) mod bounds {
@@ -31,6 +36,10 @@ pub(super) mod bounds {
     pub(super) const JUMPS: u64 = 65_536;
     /// Types, whatever of.
     pub(super) const TYPES: u64 = 20_000;
+    /// Parameters and results of all types.
+    pub(super) const PARAMETERS: u64 = 200_000;
+    /// Bytes of all declarations of types in a component: they are read whole, and take many times that in memory.
+    pub(super) const TYPE_BYTES: u64 = 512 << 10;
     /// Imports and exports, each.
     pub(super) const NAMES: u64 = 10_000;
     /// Globals.
@@ -94,7 +103,7 @@ pub(super) fn inspect(wasm: &[u8], contract: &Contract) -> Result<Inspected, Mod
         }
         counts.count(&payload)?;
         match outer {
-            Some(Encoding::Module) => core.read(&payload)?,
+            Some(Encoding::Module) => core.read(&payload, wasm)?,
             Some(Encoding::Component) => check_parts(&payload, depth == 1)?,
             None => {}
         }
@@ -121,6 +130,10 @@ struct Counts {
     functions: u64,
     bodies: u32,
     types: u64,
+    type_bytes: u64,
+    memories: u64,
+    tables: u64,
+    instances: u64,
     globals: u64,
     imports: u64,
     exports: u64,
@@ -140,8 +153,14 @@ impl Counts {
                 add(&mut self.functions, section.count(), "functions", bounds::FUNCTIONS)
             }
             Payload::TypeSection(section) => add(&mut self.types, section.count(), "types", bounds::TYPES),
-            Payload::CoreTypeSection(section) => add(&mut self.types, section.count(), "types", bounds::TYPES),
-            Payload::ComponentTypeSection(section) => add(&mut self.types, section.count(), "types", bounds::TYPES),
+            Payload::CoreTypeSection(section) => {
+                add(&mut self.types, section.count(), "types", bounds::TYPES)?;
+                self.add_type_bytes(section.range())
+            }
+            Payload::ComponentTypeSection(section) => {
+                add(&mut self.types, section.count(), "types", bounds::TYPES)?;
+                self.add_type_bytes(section.range())
+            }
             Payload::GlobalSection(section) => add(&mut self.globals, section.count(), "globals", bounds::GLOBALS),
             Payload::ImportSection(section) => add(&mut self.imports, section.count(), "imports", bounds::NAMES),
             Payload::ComponentImportSection(section) => {
@@ -161,12 +180,25 @@ impl Counts {
             Payload::ElementSection(section) => {
                 add(&mut self.elements, section.count(), "element segments", bounds::SEGMENTS)
             }
-            Payload::InstanceSection(section) => add(&mut self.parts, section.count(), "parts", bounds::PARTS),
+            Payload::InstanceSection(section) => {
+                add(&mut self.parts, section.count(), "parts", bounds::PARTS)?;
+                for instance in section.clone() {
+                    let is_made = matches!(instance.map_err(not_wasm)?, Instance::Instantiate { .. });
+                    add(&mut self.instances, u32::from(is_made), "instances of core modules", COMPONENT_PARTS as u64)?;
+                }
+                Ok(())
+            }
             Payload::ComponentInstanceSection(section) => add(&mut self.parts, section.count(), "parts", bounds::PARTS),
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
                 add(&mut self.parts, 1, "parts", bounds::PARTS)
             }
-            Payload::TableSection(section) => count_table_elements(section),
+            Payload::MemorySection(section) => {
+                add(&mut self.memories, section.count(), "memories", COMPONENT_MEMORIES as u64)
+            }
+            Payload::TableSection(section) => {
+                add(&mut self.tables, section.count(), "tables", COMPONENT_PARTS as u64)?;
+                count_table_elements(section)
+            }
             Payload::CodeSectionEntry(body) => {
                 self.bodies += 1;
                 count_body(self.bodies - 1, body)
@@ -175,6 +207,15 @@ impl Counts {
             _ => Ok(()),
         }
     }
+
+    fn add_type_bytes(&mut self, range: Range<u64>) -> Result<(), ModuleRefusal> {
+        self.type_bytes += bytes(&range);
+        at_most("bytes of declared types", self.type_bytes, bounds::TYPE_BYTES)
+    }
+}
+
+fn bytes(range: &Range<u64>) -> u64 {
+    range.end.saturating_sub(range.start)
 }
 
 fn count_table_elements(section: &wasmparser::TableSectionReader<'_>) -> Result<(), ModuleRefusal> {
@@ -188,7 +229,7 @@ fn count_body(function: u32, body: &FunctionBody<'_>) -> Result<(), ModuleRefusa
     let at_most = |what, found: u64, limit| {
         if found > limit { Err(ModuleRefusal::TooMuchIn { function, what, found, limit }) } else { Ok(()) }
     };
-    at_most("bytes", body.range().len() as u64, bounds::BODY_BYTES)?;
+    at_most("bytes", bytes(&body.range()), bounds::BODY_BYTES)?;
     let mut locals = 0;
     for group in body.get_locals_reader().map_err(not_wasm)? {
         locals += u64::from(group.map_err(not_wasm)?.0);
@@ -225,7 +266,9 @@ fn count_body(function: u32, body: &FunctionBody<'_>) -> Result<(), ModuleRefusa
 /// What decides whether a core module keeps the contract.
 #[derive(Debug, Default)]
 struct Core {
-    types: Vec<Option<Signature>>,
+    types: Vec<Option<FuncType>>,
+    /// The parameters and results of all of them.
+    parameters: u64,
     /// The type of every function, imported ones first.
     functions: Vec<u32>,
     imports: Vec<(String, Option<u32>)>,
@@ -235,18 +278,9 @@ struct Core {
 }
 
 impl Core {
-    fn read(&mut self, payload: &Payload<'_>) -> Result<(), ModuleRefusal> {
+    fn read(&mut self, payload: &Payload<'_>, wasm: &[u8]) -> Result<(), ModuleRefusal> {
         match payload {
-            Payload::TypeSection(section) => {
-                for group in section.clone() {
-                    for ty in group.map_err(not_wasm)?.into_types() {
-                        self.types.push(match &ty.composite_type.inner {
-                            CompositeInnerType::Func(ty) => Some(Signature::of(ty)),
-                            _ => None,
-                        });
-                    }
-                }
-            }
+            Payload::TypeSection(section) => self.read_types(section, wasm)?,
             Payload::ImportSection(section) => {
                 for import in section.clone().into_imports() {
                     let import = import.map_err(not_wasm)?;
@@ -255,6 +289,8 @@ impl Core {
                         _ => None,
                     };
                     self.functions.extend(ty);
+                    // One entry of the section may stand for many.
+                    at_most("imports", self.imports.len() as u64 + 1, bounds::NAMES)?;
                     self.imports.push((format!("{}.{}", import.module, import.name), ty));
                 }
             }
@@ -279,6 +315,31 @@ impl Core {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Reads the types, one by one: those that refer to one another in groups come with garbage collection, which is off.
+    fn read_types(&mut self, section: &TypeSectionReader<'_>, wasm: &[u8]) -> Result<(), ModuleRefusal> {
+        const GROUP: u8 = 0x4e;
+        let mut groups = section.clone().into_iter();
+        loop {
+            // A group is refused before it is read: it may hold a million types.
+            let at = usize::try_from(groups.original_position()).ok();
+            if groups.len() > 0 && at.and_then(|at| wasm.get(at)) == Some(&GROUP) {
+                return Err(ModuleRefusal::NotCompiled(
+                    "it has types in groups, which are part of no proposal that is on".into(),
+                ));
+            }
+            let Some(group) = groups.next() else { return Ok(()) };
+            for ty in group.map_err(not_wasm)?.into_types() {
+                let CompositeInnerType::Func(ty) = ty.composite_type.inner else {
+                    self.types.push(None);
+                    continue;
+                };
+                self.parameters += (ty.params().len() + ty.results().len()) as u64;
+                at_most("parameters and results", self.parameters, bounds::PARAMETERS)?;
+                self.types.push(Some(ty));
+            }
+        }
     }
 
     fn check(&self, contract: &Contract) -> Result<CoreShape, ModuleRefusal> {
@@ -321,6 +382,6 @@ impl Core {
     }
 
     fn signature(&self, ty: u32) -> Signature {
-        self.types.get(ty as usize).cloned().flatten().unwrap_or_default()
+        self.types.get(ty as usize).and_then(Option::as_ref).map(Signature::of).unwrap_or_default()
     }
 }

@@ -1,3 +1,4 @@
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::refusal::ModuleRefusal;
 use crate::call::{CallState, guarded_store, link_contract};
 use crate::engine;
 use crate::image::{self, CodeKey, ImageStore};
+use crate::jail::Priority;
 use crate::wasi::{link_preview1, link_preview2};
 use crate::worker::Cancellation;
 
@@ -33,6 +35,15 @@ pub(crate) enum OpenModule {
 }
 
 impl OpenModule {
+    /// Returns what its code takes, in bytes: data that instances start with included.
+    pub(super) fn bytes(&self) -> usize {
+        let image = match self {
+            Self::Core { prepared, .. } => prepared.module().image_range(),
+            Self::Component(function) => function.image_range(),
+        };
+        image.end as usize - image.start as usize
+    }
+
     pub(super) fn describes(&self) -> bool {
         match self {
             Self::Core { shape, .. } => shape.describes,
@@ -93,7 +104,7 @@ impl Modules {
         self.open.get_or_open(digest, limits, REMEMBERED, || {
             let wasm = BASE64.decode(source.trim_ascii());
             let wasm = wasm.map_err(|error| ModuleRefusal::NotWasm(format!("it is no base64: {error}")))?;
-            Ok(self.open(&wasm, Tier::Full, limits, &|| cancellation.is_requested())?)
+            Ok(self.open(&wasm, Tier::Full, Priority::Usual, limits, &|| cancellation.is_requested())?)
         })
     }
 
@@ -105,6 +116,7 @@ impl Modules {
         &self,
         wasm: &[u8],
         tier: Tier,
+        priority: Priority,
         limits: BuildLimits,
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<Arc<OpenModule>, ModuleRefusal> {
@@ -113,27 +125,36 @@ impl Modules {
         if let Some(module) = self.find(key, inspected) {
             return module.map(Arc::new);
         }
-        let code = self.compiler.compile(wasm, inspected.is_component(), tier, limits, is_cancelled)?;
+        let code = self.compiler.compile(wasm, inspected.is_component(), tier, priority, limits, is_cancelled)?;
         // A folder that cannot be written is no error: the next process compiles the module again.
         if self.store.keep_code(key, &code).is_ok()
             && let Some(module) = self.find(key, inspected)
         {
             return module.map(Arc::new);
         }
-        let fault = |error| ModuleRefusal::Fault(format!("load the code of a module: {error:#}"));
         let module = match inspected {
-            Inspected::Core(shape) => self.link(&image::load(&self.engine, &code).map_err(fault)?, shape),
-            Inspected::Component => self.link_component(&image::load_component(&self.engine, &code).map_err(fault)?),
+            Inspected::Core(shape) => self.link(&image::load(&self.engine, &code).map_err(not_loaded)?, shape),
+            Inspected::Component => {
+                self.link_component(&image::load_component(&self.engine, &code).map_err(not_loaded)?)
+            }
         };
         module.map(Arc::new)
     }
 
-    /// Opens what the cache holds; what does not verify or does not fit is as good as missing.
+    /// Opens what the cache holds; what does not verify, or cannot be read now, is as good as missing.
     fn find(&self, key: CodeKey, inspected: Inspected) -> Option<Result<OpenModule, ModuleRefusal>> {
         let code = self.store.find_code(key)?;
-        match inspected {
-            Inspected::Core(shape) => Some(self.link(&image::map(&self.engine, code).ok()?, shape)),
-            Inspected::Component => Some(self.link_component(&image::read_component(&self.engine, code).ok()?)),
+        let opened = match inspected {
+            Inspected::Core(shape) => {
+                image::map(&self.engine, code).map_err(not_loaded).and_then(|module| self.link(&module, shape))
+            }
+            Inspected::Component => image::read_component(&self.engine, code)
+                .map_err(not_loaded)
+                .and_then(|component| self.link_component(&component)),
+        };
+        match opened {
+            Err(ModuleRefusal::Fault(_)) => None,
+            opened => Some(opened),
         }
     }
 
@@ -146,6 +167,18 @@ impl Modules {
     fn link_component(&self, component: &Component) -> Result<OpenModule, ModuleRefusal> {
         ComponentFunction::open(&self.component_linker, component).map(OpenModule::Component)
     }
+}
+
+/// Says why the code that our own compiler wrote for this engine is not taken.
+///
+/// Unless the machine had no room for it, it wants more than an instance is given: several instances, memories and tables,
+/// or much data for the host to keep beside them.
+fn not_loaded(error: wasmtime::Error) -> ModuleRefusal {
+    let is_of_the_machine = error.chain().any(|cause| cause.is::<io::Error>() || cause.is::<rustix::io::Errno>());
+    if is_of_the_machine {
+        return ModuleRefusal::Fault(format!("load the code of a module: {error:#}"));
+    }
+    ModuleRefusal::NotCompiled(format!("{error:#}"))
 }
 
 /// Returns the source that stands for a module: its binary in base64. What is text already is taken for that.

@@ -11,6 +11,9 @@ use super::refusal::ModuleRefusal;
 /// How many modules are kept open, or known to be refused; the one longest unused goes first.
 const MOST: usize = 256;
 
+/// What the code of the open ones may take, in bytes; the one longest unused goes first, calls that run it keep it until then.
+const MOST_BYTES: usize = 256 << 20;
+
 /// The modules that are open, by the digest of what they were opened from.
 #[derive(Default)]
 pub(crate) struct OpenModules {
@@ -35,6 +38,8 @@ impl From<ModuleRefusal> for Unopened {
 #[derive(Default)]
 struct Known {
     modules: HashMap<[u8; 32], (u64, State)>,
+    /// What the open ones take.
+    bytes: usize,
     uses: u64,
 }
 
@@ -44,6 +49,22 @@ enum State {
     Open(Arc<OpenModule>),
     /// It is refused to whoever allows its compiler no more than this.
     Refused(ModuleRefusal, BuildLimits, Instant),
+}
+
+impl State {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Open(module) => module.bytes(),
+            Self::Opening(_) | Self::Refused(..) => 0,
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        match self {
+            Self::Open(_) | Self::Refused(..) => true,
+            Self::Opening(_) => false,
+        }
+    }
 }
 
 impl OpenModules {
@@ -121,13 +142,23 @@ impl Known {
 
     fn set(&mut self, digest: [u8; 32], state: State) -> Option<State> {
         self.uses += 1;
-        let before = self.modules.insert(digest, (self.uses, state));
-        if self.modules.len() > MOST {
-            let settled = self.modules.iter().filter(|(_, (_, state))| !matches!(state, State::Opening(_)));
-            let oldest = settled.min_by_key(|(_, (last_use, _))| *last_use).map(|(digest, _)| *digest);
-            oldest.map(|digest| self.modules.remove(&digest));
+        let before = self.remove(&digest);
+        self.bytes += state.bytes();
+        self.modules.insert(digest, (self.uses, state));
+        while self.modules.len() > MOST || self.bytes > MOST_BYTES {
+            let others = self.modules.iter().filter(|(other, (_, state))| **other != digest && state.is_settled());
+            let oldest = others.min_by_key(|(_, (last_use, _))| *last_use).map(|(digest, _)| *digest);
+            if oldest.and_then(|oldest| self.remove(&oldest)).is_none() {
+                break;
+            }
         }
-        before.map(|(_, state)| state)
+        before
+    }
+
+    fn remove(&mut self, digest: &[u8; 32]) -> Option<State> {
+        let (_, state) = self.modules.remove(digest)?;
+        self.bytes -= state.bytes();
+        Some(state)
     }
 }
 
@@ -143,10 +174,46 @@ impl Drop for Opening<'_> {
         let mut known = self.modules.known();
         let before = match self.outcome.take() {
             Some(state) => known.set(self.digest, state),
-            None => known.modules.remove(&self.digest).map(|(_, state)| state),
+            None => known.remove(&self.digest),
         };
         drop(known);
         // Those who wait are woken without the lock.
         drop(before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::{Linker, Module};
+
+    use super::super::inspect::CoreShape;
+    use super::*;
+    use crate::engine;
+
+    /// An open module whose data has a hole, so that its code takes about 60 MiB.
+    fn large() -> Arc<OpenModule> {
+        let engine = engine::for_calls(1, 0).unwrap();
+        let text = r#"(module (memory 1000) (data (i32.const 0) "a") (data (i32.const 62914560) "b"))"#;
+        let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+        let prepared = Linker::new(&engine).instantiate_pre(&module).unwrap();
+        let shape = CoreShape { memory_bytes: 0, initialises: false, describes: false };
+        Arc::new(OpenModule::Core { prepared, shape })
+    }
+
+    #[test]
+    fn what_is_open_is_bounded_by_its_bytes_too() {
+        let module = large();
+        assert!(module.bytes() > 60 << 20, "{}", module.bytes());
+        let modules = OpenModules::default();
+        for number in 0..6 {
+            modules.replace([number; 32], module.clone());
+            assert!(modules.get(&[0; 32]).is_some(), "what is used stays");
+        }
+        let open: Vec<bool> = (0..6).map(|number| modules.get(&[number; 32]).is_some()).collect();
+        assert_eq!(open, [true, false, false, true, true, true]);
+        assert_eq!(modules.known().bytes, 4 * module.bytes());
+        // The same one again counts once.
+        modules.replace([5; 32], module.clone());
+        assert_eq!(modules.known().bytes, 4 * module.bytes());
     }
 }
