@@ -10,7 +10,8 @@ use common::modules::{LIMITS, call, check, core, reply_data};
 use greensand_types::CallStatus;
 use wasm_encoder::{
     BlockType, CodeSection, ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType,
-    Instruction, MemorySection, MemoryType, Module, RefType, TableSection, TableType, TypeSection, ValType,
+    Instruction, MemArg, MemArgTarget, MemorySection, MemoryType, Module, RefType, TableSection, TableType,
+    TypeSection, ValType,
 };
 
 /// How long a refusal may take: the limit of a build, and what a busy machine adds.
@@ -125,7 +126,7 @@ fn conditions(count: u32) -> Vec<u8> {
 /// Loads of which every value is still needed at the end.
 fn live_loads(count: i32) -> Vec<u8> {
     module(0, 0, |entry| {
-        let place = |offset| wasm_encoder::MemArg { offset, align: 2, memory_index: 0 };
+        let place = |offset| MemArg { offset, align: 2, target: MemArgTarget::default(), ordering: None };
         for index in 0..count {
             entry.instruction(&Instruction::LocalGet(0));
             entry.instruction(&Instruction::I32Load(place(u64::from(index.unsigned_abs()) % 15_000 * 4)));
