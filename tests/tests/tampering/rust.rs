@@ -89,6 +89,12 @@ fn endings() -> Vec<Attempt> {
         ends("an allocator loops", allocator("let _ = layout; loop { core::hint::black_box(0); }"), Timeout, ""),
         ends("an allocator panics", allocator("let _ = layout; panic!(\"mine\")"), Error, ""),
         ends(
+            "an allocator ends the call before it has begun",
+            allocator("let _ = layout; unsafe { finish(core::ptr::null(), 0) }"),
+            Error,
+            "",
+        ),
+        ends(
             "a panic says nothing",
             "pub fn f() { std::panic::set_hook(Box::new(|_| {})); panic!(\"mine\") }\n",
             Error,
