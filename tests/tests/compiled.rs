@@ -205,10 +205,18 @@ fn a_compiler_that_is_gone_is_no_fault_of_the_source() {
     fs::rename(&runtime, &hidden).unwrap();
     let text = "pub fn f() -> u32 { 5 }";
     let fault = block_on(sandbox.invoke(invocation(text, "[]"))).unwrap_err();
-    assert!(format!("{fault:?}").contains("there is nothing left in"), "{fault:?}");
+    assert!(format!("{fault:?}").contains("there is no whole library in"), "{fault:?}");
     // It is looked for again, and nothing is remembered of the source.
     fs::rename(&hidden, &runtime).unwrap();
     assert_eq!(call(&sandbox, text, "[]").value().unwrap().get(), "5");
+    // One that was emptied is built again.
+    for library in fs::read_dir(&runtime).unwrap().map(|library| library.unwrap().path()) {
+        fs::remove_dir_all(&library).unwrap();
+        fs::create_dir(&library).unwrap();
+    }
+    let text = "pub fn f() -> u32 { 6 }";
+    block_on(sandbox.invoke(invocation(text, "[]"))).unwrap_err();
+    assert_eq!(call(&sandbox, text, "[]").value().unwrap().get(), "6");
     let linked = "unsafe extern \"C\" { fn nowhere(); }\npub fn f() { unsafe { nowhere() } }";
     assert_eq!(call(&sandbox, linked, "[]").status(), CallStatus::Invalid);
 }

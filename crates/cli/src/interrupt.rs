@@ -40,7 +40,9 @@ pub(crate) fn end_soon_after(interrupt: &Interrupt, terminal: Terminal) {
         futures::executor::block_on(interrupt.raised());
         // Work that ends in time ends the process, and this thread with it.
         thread::sleep(LONGEST_STOP);
-        terminal.say(format_args!("stopped: the last answers could not be written, since nobody reads them"));
+        terminal.say(format_args!(
+            "stopped: it did not come to an end within 5 seconds, perhaps because nobody reads the answers"
+        ));
         process::exit(STOPPED_AT_ONCE);
     });
 }

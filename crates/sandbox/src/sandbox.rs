@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How many modules are opened at once.
-const OPENERS: usize = 2;
+const OPENERS: usize = 3;
 
 /// The stack of a thread that opens modules, in bytes: nothing of theirs runs on it.
 const OPENER_STACK: usize = 8 << 20;
@@ -96,7 +96,9 @@ impl Sandbox {
             per_tenant: settings.tenant_queue_len,
             running_per_tenant: settings.tenant_workers,
         };
-        let openers = WorkerPool::start(OPENERS, bounds, OPENER_STACK).map_err(OpenSandboxError::Threads)?;
+        // What one tenant has compiled may take its time, and never every opener.
+        let apart = QueueBounds { running_per_tenant: OPENERS - 1, ..bounds };
+        let openers = WorkerPool::start(OPENERS, apart, OPENER_STACK).map_err(OpenSandboxError::Threads)?;
         let stack = thread_stack(settings.nesting.depth);
         let workers = WorkerPool::start(workers, bounds, stack).map_err(OpenSandboxError::Threads)?;
         Ok(Self { shared: Arc::new(Shared { workers, openers, core }) })
@@ -226,7 +228,7 @@ impl Sandbox {
 
     /// Opens the module that a source is, and runs a call of it on a worker.
     async fn run_module(&self, tenant: &Tenant, call: GuestCall) -> Result<CallOutcome, HostFault> {
-        let module = match self.open_module(tenant, &call.source, BuildLimits::of(&call.limits)).await? {
+        let module = match self.open_module(tenant, &call.source, BuildLimits::of_brought(&call.limits)).await? {
             Ok(module) => module,
             Err(refusal) => return refusal.into_outcome(),
         };
@@ -350,8 +352,7 @@ impl Sandbox {
                     let _ = self.build(tenant, position, &Arc::new(call)).await?;
                 }
                 GuestKind::Module => {
-                    let limits = BuildLimits::of(&grant.limits);
-                    drop(self.open_module(tenant, &grant.source.text, limits).await?);
+                    drop(self.open_module(tenant, &grant.source.text, BuildLimits::of_brought(&grant.limits)).await?);
                 }
             }
         }

@@ -107,7 +107,7 @@ fn the_image_of_what_a_module_may_call_is_made_before_its_clock_starts() {
     // A guest that starts for longer than the caller's wall clock.
     let starts = r#"(func (export "gs_init") (local i64) (loop $again
         (local.set 0 (i64.add (local.get 0) (i64.const 1)))
-        (br_if $again (i64.lt_u (local.get 0) (i64.const 1500000000)))))"#;
+        (br_if $again (i64.lt_u (local.get 0) (i64.const 3000000000)))))"#;
     let guest = include_str!("common/caller.wat").replace(r#"(func (export "gs_init"))"#, starts);
     let slow = common::leak(common::template_of(&wat::parse_str(guest).unwrap(), None));
     let import = r#"(import "greensand" "call" (func $call (param i32 i32 i32 i32) (result i64)))"#;

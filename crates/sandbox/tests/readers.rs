@@ -35,6 +35,7 @@ fn leb(number: usize) -> Vec<u8> {
 const MODULE: &[u8; 8] = b"\0asm\x01\0\0\0";
 const COMPONENT: &[u8; 8] = b"\0asm\x0d\0\x01\0";
 const MODULE_TYPES: u8 = 1;
+const MODULE_IMPORTS: u8 = 2;
 const COMPONENT_TYPES: u8 = 7;
 
 #[test]
@@ -58,6 +59,11 @@ fn types_that_would_take_many_times_their_bytes_are_refused_by_their_count() {
     check(&call(&binary(MODULE, MODULE_TYPES, &group)), CallStatus::Invalid, "types in groups");
     let groups = [leb(20_001), [0x4e, 0].repeat(20_001)].concat();
     check(&call(&binary(MODULE, MODULE_TYPES, &groups)), CallStatus::Invalid, "20001 types, the limit is 20000");
+    // One name of a module that stands for many imports, each of a name of its own.
+    let name = [leb(100_000), vec![b'n'; 100_000]].concat();
+    let items = [leb(10_000), [[1, b'i'].as_slice(), &[0, 0]].concat().repeat(10_000)].concat();
+    let compact = [[1].as_slice(), &name, &[0, 0x7f], &items].concat();
+    check(&call(&binary(MODULE, MODULE_IMPORTS, &compact)), CallStatus::Invalid, "imports in groups");
     // The type of an instance that declares as many types of lists as it likes.
     let declares = [[1, 0x42].as_slice(), &leb(1_000_000), &[1, 0x70, 0x7f].repeat(1_000_000)].concat();
     let wide = binary(COMPONENT, COMPONENT_TYPES, &declares);

@@ -8,6 +8,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 use std::{fs, thread};
@@ -93,7 +94,9 @@ fn the_other_walls_stand_all_the_same() {
     // This is what the variable gives up.
     let report = run(reads, UnjailedBuilds::Allowed).unwrap();
     assert_eq!((report.ending, report.stdout.as_slice()), (JailEnding::Exited(0), b"within reach".as_slice()));
-    for script in ["exec 3<>/dev/tcp/127.0.0.1/22", "kill -9 $PPID", "ulimit -v unlimited", "test -n \"$HOME\""] {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let connects = format!("exec 3<>/dev/tcp/127.0.0.1/{}", listener.local_addr().unwrap().port());
+    for script in [connects.as_str(), "kill -9 $PPID", "ulimit -v unlimited", "test -n \"$HOME\""] {
         let report = run(script.into(), UnjailedBuilds::Allowed).unwrap();
         assert_ne!(report.ending, JailEnding::Exited(0), "{script}");
     }

@@ -25,7 +25,7 @@ pub(super) struct Prepared {
 struct Slot {
     language: Language,
     has_packages: bool,
-    /// What cannot be made is not tried again for each call.
+    /// Packages that cannot be imported are not tried again for each call; whatever else goes wrong may pass.
     image: OnceCell<Result<(), String>>,
 }
 
@@ -64,7 +64,7 @@ impl Prepared {
             // The sandbox says what is wrong with it.
             return Ok(());
         };
-        let made = image.get_or_init(|| async {
+        let made = image.get_or_try_init(|| async {
             let (sandbox, bar) = (self.sandbox.clone(), ImageBar::new(language, &self.terminal));
             let (language, packages) = (language.clone(), source.packages.clone());
             let work = spawn_blocking(move || match packages.is_empty() {
@@ -74,13 +74,14 @@ impl Prepared {
             match work.await {
                 Ok(Ok(report)) => {
                     common::say_if_not_kept(&report, &self.terminal);
-                    Ok(())
+                    Ok(Ok(()))
                 }
-                Ok(Err(error)) => Err(chain(&error)),
-                Err(error) => Err(chain(&error)),
+                Ok(Err(error)) if has_packages => Ok(Err(chain(&error))),
+                Ok(Err(error)) => Err(HostFault::caused_by("prepare the language", error)),
+                Err(error) => Err(HostFault::caused_by("prepare the language", error)),
             }
         });
-        made.await.as_ref().map_err(|reason| HostFault::caused_by("prepare the language", reason.as_str()))?;
+        made.await?.as_ref().map_err(|reason| HostFault::caused_by("prepare the language", reason.as_str()))?;
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::diagnostics::{self, Marks};
@@ -76,7 +76,7 @@ pub(super) fn compile(
     let report = jail.run(&command, is_cancelled).map_err(|fault| no_compiler(&fault))?;
     match report.ending {
         JailEnding::Exited(0) => {}
-        _ => return Err(refusal(toolchain, &report, limits, work.path(), is_cancelled)),
+        _ => return Err(refusal(toolchain, &report, limits, [work.path(), cache], is_cancelled)),
     }
     let mut module = Vec::new();
     let read = fs::File::open(work.path().join(recipe.output))
@@ -90,7 +90,7 @@ fn refusal(
     toolchain: &Toolchain,
     report: &JailReport,
     limits: BuildLimits,
-    work: &Path,
+    folders: [&Path; 2],
     is_cancelled: &dyn Fn() -> bool,
 ) -> ModuleRefusal {
     const ABORTED: i32 = 6;
@@ -105,19 +105,33 @@ fn refusal(
         // Whoever gets no memory is aborted by its runtime.
         JailEnding::Signalled(ABORTED) if says_no_memory(&said) => memory(),
         JailEnding::Exited(_) | JailEnding::Signalled(_) => {
-            let hidden = [(work, "."), (&*toolchain.runtime, "<runtime>"), (&*toolchain.root, "<compiler>")];
+            let hidden = [(folders[0], "."), (&*toolchain.runtime, "<runtime>"), (&*toolchain.root, "<compiler>")];
             let diagnosis = diagnostics::read(Marks::of(toolchain.recipe), &said, &hidden);
             // What points at nothing in the source may have been the machine's doing.
-            let fault = if diagnosis.is_placed { None } else { own_fault(toolchain, work, is_cancelled) };
+            let fault = if diagnosis.is_placed { None } else { own_fault(toolchain, folders, is_cancelled) };
             fault.unwrap_or_else(|| ModuleRefusal::NotBuilt(Box::new(diagnosis.failure)))
         }
     }
 }
 
 /// Looks for what of this machine would keep any source from being compiled.
-fn own_fault(toolchain: &Toolchain, work: &Path, is_cancelled: &dyn Fn() -> bool) -> Option<ModuleRefusal> {
-    let full = fs::write(work.join("room"), vec![0; ROOM]).err().map(|error| format!("there is no room: {error}"));
-    let reason = full.or_else(|| toolchain.change(work, is_cancelled))?;
+///
+/// The compiler is asked in our own folder: what it finds beside it in the work folder may be the source's doing, and so
+/// is what fills that folder, which goes first.
+fn own_fault(
+    toolchain: &Toolchain,
+    [work, cache]: [&Path; 2],
+    is_cancelled: &dyn Fn() -> bool,
+) -> Option<ModuleRefusal> {
+    let _ = fs::remove_dir_all(work);
+    let room = tempfile::tempfile_in(cache).and_then(|mut file| file.write_all(&[0; ROOM]));
+    let full = match room.map_err(|error| (error.kind(), error)) {
+        Err((io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, error)) => {
+            Some(format!("there is no room: {error}"))
+        }
+        Ok(()) | Err(_) => None,
+    };
+    let reason = full.or_else(|| toolchain.change(cache, is_cancelled))?;
     Some(ModuleRefusal::Fault(format!("compile a source: {reason}")))
 }
 

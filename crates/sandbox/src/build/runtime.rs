@@ -23,6 +23,9 @@ const LONGEST_BUILD: Duration = Duration::from_secs(600);
 /// What is shown of what its builder says, in bytes.
 const LONGEST_WORDS: usize = 2 << 10;
 
+/// A file that says that a library is whole; it is written last.
+const WHOLE: &str = "whole";
+
 /// One build at a time in this process.
 static BUILDING: Mutex<()> = Mutex::new(());
 
@@ -34,11 +37,16 @@ fn folder_of(language: &str, recipe: ContentId, cache: &Path) -> PathBuf {
 /// Says whether the library of a recipe was built before, by whatever compiler.
 pub(super) fn is_built(language: &str, recipe: ContentId, cache: &Path) -> bool {
     let folder = folder_of(language, recipe, cache);
-    let is_built = fs::read_dir(&folder).is_ok_and(|mut built| built.next().is_some());
+    let is_built = fs::read_dir(&folder).is_ok_and(|built| built.flatten().any(|built| is_whole(&built.path())));
     if is_built {
         touch(&folder);
     }
     is_built
+}
+
+/// Says whether the folder of a library holds it.
+pub(super) fn is_whole(folder: &Path) -> bool {
+    folder.join(WHOLE).is_file()
 }
 
 /// Notes that a folder is of use. Only when it is pruned depends on it.
@@ -61,7 +69,7 @@ pub(super) fn open(
     let of_recipe = folder_of(language, recipe_id, cache);
     let folder = of_recipe.join(compiler_id.short());
     let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    if folder.is_dir() {
+    if is_whole(&folder) {
         touch(&folder);
         return Ok(folder);
     }
@@ -76,11 +84,17 @@ pub(super) fn open(
     offline
         .or_else(|_| build(recipe, found, recipe.runtime.online, work.path(), is_stopped))
         .map_err(|reason| described("its builder failed", &readable(reason.as_bytes(), LONGEST_WORDS)))?;
-    fs::create_dir_all(&of_recipe).map_err(|error| described("keep it", &error))?;
-    match fs::rename(work.path().join(recipe.runtime.output), &folder) {
+    let library = work.path().join(recipe.runtime.output);
+    let kept = fs::write(library.join(WHOLE), "").and_then(|()| fs::create_dir_all(&of_recipe));
+    kept.map_err(|error| described("keep it", &error))?;
+    if !is_whole(&folder) {
+        // What is left of one that somebody has emptied.
+        let _ = fs::remove_dir_all(&folder);
+    }
+    match fs::rename(library, &folder) {
         Ok(()) => Ok(folder),
         // Another process was faster.
-        Err(_) if folder.is_dir() => Ok(folder),
+        Err(_) if is_whole(&folder) => Ok(folder),
         Err(error) => Err(described("keep it", &error)),
     }
 }

@@ -1,4 +1,3 @@
-use std::fs;
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -63,7 +62,7 @@ pub(super) fn find(
     let missing = |what: String, mend: &str| ToolchainStatus::Missing { what, mend: mend.to_owned() };
     // It was made as the sandbox was opened, if it can be.
     if !cache.is_dir() {
-        let what = format!("the cache folder `{}` cannot be made", cache.display());
+        let what = format!("the cache folder `{}` is not there", cache.display());
         return Err(missing(what, "choose a cache folder that can be written"));
     }
     let tool = folders.iter().map(|folder| folder.join(recipe.tool)).find(|path| path.is_file());
@@ -104,8 +103,8 @@ impl Toolchain {
 
     /// Says what of it is no longer as it was when it was found, if anything is not.
     pub(super) fn change(&self, cache: &Path, is_stopped: &dyn Fn() -> bool) -> Option<String> {
-        if fs::read_dir(&self.runtime).map_or(true, |mut files| files.next().is_none()) {
-            return Some(format!("there is nothing left in `{}`", self.runtime.display()));
+        if !runtime::is_whole(&self.runtime) {
+            return Some(format!("there is no whole library in `{}`", self.runtime.display()));
         }
         match says(&self.program, self.recipe.version, cache, is_stopped) {
             Ok(version) if version == self.version => None,

@@ -47,6 +47,12 @@ impl BuildLimits {
         Self { wall: limits.build_wall, memory_bytes: limits.build_memory_bytes }
     }
 
+    /// The same, but never more than by default: what somebody brings holds up whoever waits for a compiler, too.
+    pub(crate) fn of_brought(limits: &Limits) -> Self {
+        let (own, most) = (Self::of(limits), Self::of(&Limits::DEFAULT));
+        Self { wall: own.wall.min(most.wall), memory_bytes: own.memory_bytes.min(most.memory_bytes) }
+    }
+
     /// Says whether these allow nothing that others do not allow.
     pub(super) fn are_within(&self, others: &Self) -> bool {
         self.wall <= others.wall && self.memory_bytes <= others.memory_bytes

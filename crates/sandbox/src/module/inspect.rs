@@ -9,8 +9,8 @@
 use std::ops::Range;
 
 use wasmparser::{
-    BinaryReaderError, CompositeInnerType, Encoding, ExternalKind, FuncType, FunctionBody, Instance, Operator, Parser,
-    Payload, TypeRef, TypeSectionReader,
+    BinaryReaderError, CompositeInnerType, Encoding, ExternalKind, FuncType, FunctionBody, Imports, Instance, Operator,
+    Parser, Payload, TypeRef, TypeSectionReader,
 };
 
 use super::contract::{Contract, Signature};
@@ -282,15 +282,18 @@ impl Core {
         match payload {
             Payload::TypeSection(section) => self.read_types(section, wasm)?,
             Payload::ImportSection(section) => {
-                for import in section.clone().into_imports() {
-                    let import = import.map_err(not_wasm)?;
+                for group in section.clone() {
+                    // One module's name that stands for many imports would be kept for each of them.
+                    let Imports::Single(_, import) = group.map_err(not_wasm)? else {
+                        return Err(ModuleRefusal::NotCompiled(
+                            "it has imports in groups, which are part of no proposal that is on".into(),
+                        ));
+                    };
                     let ty = match import.ty {
                         TypeRef::Func(ty) | TypeRef::FuncExact(ty) => Some(ty),
                         _ => None,
                     };
                     self.functions.extend(ty);
-                    // One entry of the section may stand for many.
-                    at_most("imports", self.imports.len() as u64 + 1, bounds::NAMES)?;
                     self.imports.push((format!("{}.{}", import.module, import.name), ty));
                 }
             }
