@@ -5,6 +5,7 @@
 use std::io::Cursor;
 
 use futures::executor::block_on;
+use greensand_app::Interrupt;
 use greensand_app::batch::{BatchSettings, run_batch};
 use greensand_types::{
     BoxFuture, CallEnding, CallOutcome, DescribeOutcome, FunctionRuntime, HostFault, Invocation, JsonText, Language,
@@ -37,7 +38,7 @@ impl FunctionRuntime for Echo {
 fuzz_target!(|input: &[u8]| {
     let mut output = Vec::new();
     let lines = Cursor::new(input.to_vec());
-    let summary = block_on(run_batch(lines, &mut output, &Echo, &BatchSettings::default())).expect("a batch ends");
+    let summary = block_on(run_batch(lines, &mut output, &Echo, &BatchSettings::default(), &Interrupt::new())).expect("a batch ends");
     let output = String::from_utf8(output).expect("answers are text");
     assert_eq!(output.lines().count() as u64, summary.answers);
     for answer in output.lines() {

@@ -2,7 +2,12 @@
 //!
 //! It exists only where `cfg(fuzzing)` is set, and checks what must hold for any bytes; a panic is a finding.
 
+use std::sync::LazyLock;
+
+use wasmtime::{Engine, Module};
+
 use crate::call::{Form, Reply, Request};
+use crate::engine;
 pub use crate::image::fuzzing::look_up_entry;
 pub use crate::module::fuzzing::inspect_module;
 use crate::slot::audit;
@@ -31,10 +36,11 @@ pub fn write_request(code: &[u8], entry: &[u8], arguments: &[u8], max_result: u6
 
 /// Looks whether instances of a module may be used again. A module that passes must still be one.
 pub fn audit_module(wasm: &[u8]) {
-    let is_valid = wasmparser::Validator::new().validate_all(wasm).is_ok();
+    static ENGINE: LazyLock<Engine> = LazyLock::new(|| engine::for_calls(1, 1).expect("the engine starts"));
+    let is_valid = Module::validate(&ENGINE, wasm).is_ok();
     let audited = audit(wasm.to_vec());
     if is_valid {
-        let checked = wasmparser::Validator::new().validate_all(&audited.module);
+        let checked = Module::validate(&ENGINE, &audited.module);
         assert!(checked.is_ok(), "the audit broke a module: {checked:?}");
     }
 }

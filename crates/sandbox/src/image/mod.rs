@@ -10,7 +10,7 @@
 mod code;
 mod error;
 #[cfg(fuzzing)]
-pub mod fuzzing;
+pub(crate) mod fuzzing;
 mod hex;
 mod images;
 mod library;

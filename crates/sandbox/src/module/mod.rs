@@ -11,7 +11,7 @@ mod compile;
 mod component;
 mod contract;
 #[cfg(fuzzing)]
-pub mod fuzzing;
+pub(crate) mod fuzzing;
 mod inspect;
 mod modules;
 mod open;
