@@ -209,8 +209,18 @@ impl Bench<'_> {
 
     /// Opens a sandbox whose images are there.
     fn sandbox(&self, workers: usize, mode: Mode) -> Result<Sandbox, Failure> {
+        self.sandbox_as(workers, mode, |settings| settings)
+    }
+
+    /// Opens a sandbox whose images are there, with other settings.
+    fn sandbox_as(
+        &self,
+        workers: usize,
+        mode: Mode,
+        change: impl FnOnce(SandboxSettings) -> SandboxSettings,
+    ) -> Result<Sandbox, Failure> {
         let sandbox = common::open_sandbox_as(self.environment, |settings| {
-            let settings = SandboxSettings { workers, ..settings };
+            let settings = change(SandboxSettings { workers, ..settings });
             match mode {
                 Mode::Prepared => settings,
                 Mode::Fresh => SandboxSettings { instances: InstanceMode::Fresh, ..settings },
