@@ -2,7 +2,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::future::try_join_all;
 use greensand_app::Sandbox;
-use greensand_types::CallStatus;
+use greensand_types::{CallStatus, Invocation};
 
 use super::report::{Asked, Measurement};
 use super::{Bench, Mode, common, ended_with, microseconds, milliseconds, quantile, run_to};
@@ -12,6 +12,9 @@ const ARGUMENTS: &str = "[20, 22]";
 
 /// Calls that are kept under way for each worker while calls are counted.
 const UNDER_WAY: usize = 8;
+
+/// How long the calls work of which the ratio of threads is taken.
+const WORK: Duration = Duration::from_micros(100);
 
 impl Bench<'_> {
     /// Measures single calls one after the other.
@@ -50,12 +53,18 @@ impl Bench<'_> {
     /// Measures how many calls one thread makes, how many several do, and their ratio.
     pub(super) fn rates(&self) -> Result<Vec<Measurement>, Failure> {
         let threads = self.threads;
-        let (one_calls, one) = self.rate(1)?;
-        let (several_calls, several) = self.rate(threads)?;
+        let sum = |sandbox: &Sandbox| self.call(sandbox, self.subject.sum, ARGUMENTS);
+        let (one_calls, one) = self.rate(1, sum)?;
+        let (several_calls, several) = self.rate(threads, sum)?;
+        // The shortest calls cost their caller as much as their worker, and all of them share the cores.
+        let steps = self.enough_work(&self.sandbox(1, Mode::Prepared)?, WORK)?;
+        let work = |sandbox: &Sandbox| self.work(sandbox, "bench", steps);
+        let (worked, several_work) = (self.rate(1, work)?, self.rate(threads, work)?);
         #[expect(clippy::cast_precision_loss, reason = "a number of threads")]
         let asked = Asked::AtLeast(0.85 * threads as f64);
-        let ratio =
-            self.named("calls_per_second.ratio", format!("{threads} threads to one")).value(several / one, "times");
+        let ratio = self
+            .named("calls_per_second.ratio", format!("{threads} threads to one"))
+            .value(several_work.1 / worked.1, "times");
         Ok(vec![
             self.named("calls_per_second.one", "calls, 1 thread")
                 .value(one, "calls/s")
@@ -66,7 +75,10 @@ impl Bench<'_> {
                 .samples(several_calls)
                 .covers("the same for each worker; one more thread calls, on the same cores"),
             // With one thread there is nothing to compare.
-            ratio.covers("the two above").asked((threads > 1).then_some(asked)),
+            ratio
+                .samples(worked.0 + several_work.0)
+                .covers("calls that work for 0.1 ms, so that their caller does not count")
+                .asked((threads > 1).then_some(asked)),
         ])
     }
 
@@ -115,7 +127,7 @@ impl Bench<'_> {
     }
 
     /// Returns how many calls so many workers made, and how many that is in a second.
-    fn rate(&self, workers: usize) -> Result<(usize, f64), Failure> {
+    fn rate(&self, workers: usize, call: impl Fn(&Sandbox) -> Invocation) -> Result<(usize, f64), Failure> {
         let sandbox = self.sandbox(workers, Mode::Prepared)?;
         self.call_for(&sandbox, 20 * workers)?;
         let started = Instant::now();
@@ -123,7 +135,7 @@ impl Bench<'_> {
         let one_after_the_other = async || {
             let mut calls = 0_u32;
             while Instant::now() < until {
-                run_to(&sandbox, self.call(&sandbox, self.subject.sum, ARGUMENTS), CallStatus::Ok).await?;
+                run_to(&sandbox, call(&sandbox), CallStatus::Ok).await?;
                 calls += 1;
             }
             Ok::<_, Failure>(calls)

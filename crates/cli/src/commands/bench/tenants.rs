@@ -24,7 +24,7 @@ impl Bench<'_> {
             tenant_workers: workers / 2,
             ..settings
         })?;
-        let steps = self.enough_work(&sandbox)?;
+        let steps = self.enough_work(&sandbox, WORK)?;
         let calls = self.effort.calls.div_ceil(4);
         let call = |tenant| self.work(&sandbox, tenant, steps);
         let quiet = || common::block_on(p99_of(calls, &sandbox, || call("neighbour")))?;
@@ -51,7 +51,7 @@ impl Bench<'_> {
     }
 
     /// Finds out for how many steps a call works long enough.
-    fn enough_work(&self, sandbox: &Sandbox) -> Result<u64, Failure> {
+    pub(super) fn enough_work(&self, sandbox: &Sandbox, enough: Duration) -> Result<u64, Failure> {
         let takes = |steps| {
             let started = Instant::now();
             ended_with(sandbox.invoke_blocking(self.work(sandbox, "neighbour", steps)), CallStatus::Ok)?;
@@ -60,13 +60,13 @@ impl Bench<'_> {
         let mut steps = 1_000;
         // The first call compiles the function.
         takes(steps)?;
-        while takes(steps)? < WORK {
+        while takes(steps)? < enough {
             steps = steps * 3 / 2;
         }
         Ok(steps)
     }
 
-    fn work(&self, sandbox: &Sandbox, tenant: &str, steps: u64) -> Invocation {
+    pub(super) fn work(&self, sandbox: &Sandbox, tenant: &str, steps: u64) -> Invocation {
         let tenant: Tenant = tenant.parse().expect("the tenants of the measurement are named well");
         Invocation { tenant, ..self.call(sandbox, self.subject.work, &format!("[{steps}]")) }
     }
