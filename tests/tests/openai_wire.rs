@@ -36,6 +36,7 @@ fn request() -> ChatRequest {
         task: Some("t".parse().unwrap()),
         turn: 0,
         epoch: 0,
+        repeat: 0,
         functions: Vec::new(),
         messages: vec![Message::User { text: "1+1?".into() }],
         tools: Vec::new(),

@@ -41,6 +41,15 @@ pub enum Step {
     Finished(FinishedDialogue),
 }
 
+/// When a task is worked on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Occasion {
+    /// The epoch, for the backend's record; 0 is the evaluation of the initial set.
+    pub epoch: u32,
+    /// Which of several independent attempts at the task this is, from 0. It is part of the seeds of its calls.
+    pub repeat: u32,
+}
+
 /// How a conversation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
@@ -56,7 +65,7 @@ pub struct Dialogue {
     conversation: Conversation,
     toolbox: Toolbox,
     settings: AgentSettings,
-    epoch: u32,
+    occasion: Occasion,
     turns: u32,
     failed_calls: u32,
     /// Why the tools were withdrawn, once they are.
@@ -91,14 +100,14 @@ impl Dialogue {
         task: Arc<Task>,
         registration: &Registration,
         settings: &AgentSettings,
-        epoch: u32,
+        occasion: Occasion,
         default_limits: &dyn Fn(&Language) -> Option<Limits>,
     ) -> Step {
         let mut dialogue = Self {
             conversation: Conversation::open(task.clone(), registration.set_id()),
-            toolbox: Toolbox::new(registration.clone(), settings, default_limits),
+            toolbox: Toolbox::new(registration.clone(), settings, occasion.repeat, default_limits),
             settings: settings.clone(),
-            epoch,
+            occasion,
             turns: 0,
             failed_calls: 0,
             withdrawn: None,
@@ -277,7 +286,8 @@ impl Question {
             role: Role::Assistant,
             task: Some(dialogue.conversation.task().id.clone()),
             turn: dialogue.turns,
-            epoch: dialogue.epoch,
+            epoch: dialogue.occasion.epoch,
+            repeat: dialogue.occasion.repeat,
             functions: dialogue.toolbox.functions(),
             messages: dialogue.conversation.messages().to_vec(),
             tools: if dialogue.withdrawn.is_some() { Vec::new() } else { dialogue.toolbox.tools() },

@@ -70,6 +70,7 @@
 //!     scorer: scorer.as_ref(),
 //!     settings: &AgentSettings { code_tool: Some("python".parse()?), ..AgentSettings::default() },
 //!     epoch: 0,
+//!     repeat: 0,
 //! }))?;
 //! assert!(record.verdict.is_satisfied);
 //! assert_eq!(record.messages.len(), 5, "instructions, question, call, its answer, the final answer");
@@ -88,7 +89,7 @@ mod toolbox;
 #[cfg(test)]
 mod tests;
 
-pub use dialogue::{Dialogue, Ending, FinishedDialogue, MAX_CALLS_PER_REPLY, PendingCall, Question, Step};
+pub use dialogue::{Dialogue, Ending, FinishedDialogue, MAX_CALLS_PER_REPLY, Occasion, PendingCall, Question, Step};
 pub use scorer::{OpenScorerError, OptionEntry, OptionsError, SCORERS, Scorer, ScorerEntry, TargetError, open_scorer};
 pub use settings::{AgentSettings, AnswerBounds, FencedBlocks};
 pub use solve::{SolveError, SolveInputs, solve};

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use greensand_llm::{ModelBackend, ModelError};
 use greensand_types::{ConversationRecord, FunctionRuntime, HostFault, Registration, Task, TaskId, Verdict};
 
-use crate::dialogue::{Dialogue, Ending, Step};
+use crate::dialogue::{Dialogue, Ending, Occasion, Step};
 use crate::{AgentSettings, Scorer};
 
 /// What one task is solved with.
@@ -23,6 +23,8 @@ pub struct SolveInputs<'a> {
     pub settings: &'a AgentSettings,
     /// The epoch, for the backend's record; 0 is the evaluation of the initial set.
     pub epoch: u32,
+    /// Which of several independent attempts at the task this is, from 0.
+    pub repeat: u32,
 }
 
 /// A task that could not be worked on to its end: it has no score, which is missing data and not a zero.
@@ -63,9 +65,9 @@ pub enum SolveError {
 /// # Errors
 /// When the model gives no reply or the runtime cannot run a call. Everything else is a verdict.
 pub async fn solve(inputs: SolveInputs<'_>) -> Result<ConversationRecord, SolveError> {
-    let SolveInputs { task, registration, backend, runtime, scorer, settings, epoch } = inputs;
+    let SolveInputs { task, registration, backend, runtime, scorer, settings, epoch, repeat } = inputs;
     let default_limits = |language: &_| runtime.default_limits(language);
-    let mut step = Dialogue::open(task.clone(), registration, settings, epoch, &default_limits);
+    let mut step = Dialogue::open(task.clone(), registration, settings, Occasion { epoch, repeat }, &default_limits);
     loop {
         step = match step {
             Step::AskModel(question) => {

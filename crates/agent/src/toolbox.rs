@@ -26,6 +26,7 @@ pub(crate) struct Toolbox {
     functions: GrantedFunctions,
     encoding: Encoding,
     seed: u64,
+    repeat: u32,
 }
 
 /// The built-in tool that runs code of the assistant's own.
@@ -39,6 +40,7 @@ impl Toolbox {
     pub(crate) fn new(
         registration: Registration,
         settings: &AgentSettings,
+        repeat: u32,
         default_limits: &dyn Fn(&Language) -> Option<Limits>,
     ) -> Self {
         let functions = registration.set().iter().map(|function| &function.draft().language);
@@ -59,7 +61,7 @@ impl Toolbox {
             true => registration.set().to_grants(|language| limits.get(language).copied().unwrap_or_default()),
             false => GrantedFunctions::default(),
         };
-        Self { registration, code_tool, limits, functions, encoding: settings.encoding, seed: settings.seed }
+        Self { registration, code_tool, limits, functions, encoding: settings.encoding, seed: settings.seed, repeat }
     }
 
     /// Returns the names of the learned functions.
@@ -92,7 +94,7 @@ impl Toolbox {
     /// # Errors
     /// When there is no such function, or when the arguments do not fit: the reason is for the model.
     pub(crate) fn plan(&self, call: &FunctionCall, task: &TaskId, index: usize) -> Result<Invocation, String> {
-        let seed = call_seed(self.seed, task, index);
+        let seed = self.seed_of(task, index);
         if let Some(function) = self.registration.register_for_executor(&call.name) {
             return self.plan_function(function, call, seed);
         }
@@ -104,7 +106,11 @@ impl Toolbox {
 
     /// Turns a fenced block into what the runtime is to run.
     pub(crate) fn plan_block(&self, language: &Language, code: String, task: &TaskId, index: usize) -> Invocation {
-        self.script(language, code, call_seed(self.seed, task, index))
+        self.script(language, code, self.seed_of(task, index))
+    }
+
+    fn seed_of(&self, task: &TaskId, index: usize) -> u64 {
+        call_seed(self.seed, self.repeat, task, index)
     }
 
     fn plan_function(
@@ -169,9 +175,12 @@ pub fn code_tool_name(language: &Language) -> String {
 }
 
 /// Derives the seed of a call from what identifies it, so that a run repeats whatever ran beside it.
-fn call_seed(seed: u64, task: &TaskId, index: usize) -> u64 {
+fn call_seed(seed: u64, repeat: u32, task: &TaskId, index: usize) -> u64 {
     let mut id = ContentId::of("seed of a call");
     id.field(&seed.to_le_bytes()).field(task.as_str().as_bytes()).field(&(index as u64).to_le_bytes());
+    if repeat > 0 {
+        id.field(&repeat.to_le_bytes());
+    }
     let digits = id.finish().to_string();
     u64::from_str_radix(&digits[..16], 16).expect("a content id is hex digits")
 }

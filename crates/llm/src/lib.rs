@@ -34,6 +34,7 @@
 //!     task: Some("sum-1".parse()?),
 //!     turn: 0,
 //!     epoch: 0,
+//!     repeat: 0,
 //!     functions: Vec::new(),
 //!     messages: vec![Message::User { text: "What is 7 + 0?".to_owned() }],
 //!     tools: Vec::new(),

@@ -66,6 +66,8 @@ pub struct ChatRequest {
     pub turn: u32,
     /// The epoch; 0 is the evaluation of the initial set. Not sent.
     pub epoch: u32,
+    /// Which draw of the same request this is, from 0. Not sent; a reply is only ever given again to the same draw.
+    pub repeat: u32,
     /// The learned functions that are registered. Not sent as such: those that may be called are among the tools.
     pub functions: Vec<FunctionName>,
     /// The conversation so far.
@@ -77,7 +79,7 @@ pub struct ChatRequest {
 }
 
 impl ChatRequest {
-    /// Returns the identity of the request: everything that is sent, with role, task and turn.
+    /// Returns the identity of the request: everything that is sent, with role, task, turn and repeat.
     ///
     /// The epoch and the endpoint are not in it. The same request may thus be asked more than once in a run, and who
     /// keys replies by it keeps them in order.
@@ -88,6 +90,9 @@ impl ChatRequest {
         id.field(self.task.as_ref().map_or("", TaskId::as_str).as_bytes());
         id.field(&self.turn.to_le_bytes());
         id.field(wire::request_text(self).as_bytes());
+        if self.repeat > 0 {
+            id.field(&self.repeat.to_le_bytes());
+        }
         id.finish()
     }
 
@@ -112,6 +117,7 @@ mod tests {
             task: Some("t".parse().unwrap()),
             turn: 1,
             epoch: 1,
+            repeat: 0,
             functions: Vec::new(),
             messages: vec![Message::User { text: "1+1?".into() }],
             tools: vec![ToolDefinition { name: "f".into(), description: String::new(), parameters: Value::Null }],
@@ -130,6 +136,7 @@ mod tests {
         assert!(changed(|request| request.role = Role::Optimizer));
         assert!(changed(|request| request.task = None));
         assert!(changed(|request| request.turn = 2));
+        assert!(changed(|request| request.repeat = 1));
         assert!(changed(|request| request.messages[0] = Message::System { text: "1+1?".into() }));
         assert!(changed(|request| request.tools[0].description.push('d')));
         assert!(changed(|request| request.tools.clear()));

@@ -234,6 +234,8 @@ impl<'a> Step<'a> {
             task: None,
             turn: self.turn,
             epoch: self.input.epoch,
+            // A step that is made again from the same records is another draw.
+            repeat: self.input.epoch,
             functions: self.candidate.iter().map(|function| function.name().clone()).collect(),
             messages: self.messages.clone(),
             tools: match self.settings.protocol {

@@ -26,6 +26,7 @@ fn run(settings: AgentSettings, set: &Registration, replies: Vec<ChatReply>, out
         scorer: scorer.as_ref(),
         settings: &settings,
         epoch: 3,
+        repeat: 0,
     }));
     Solved { result, model, runtime }
 }

@@ -92,6 +92,7 @@ async fn reply(name: String, label: &str, base_url: &str, role: Role, backend: &
         task: None,
         turn: 0,
         epoch: 0,
+        repeat: 0,
         functions: Vec::new(),
         messages: vec![Message::User { text: "Reply with the word: ready".into() }],
         tools: Vec::new(),

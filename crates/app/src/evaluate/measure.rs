@@ -285,6 +285,7 @@ fn inputs<'a>(job: &'a Job<'a>, registration: &'a Registration, task: &Arc<Task>
         scorer: job.equipment.scorer.as_ref(),
         settings: &job.equipment.agent,
         epoch: job.epoch,
+        repeat: 0,
     }
 }
 

@@ -13,6 +13,12 @@ pub trait ModelBackend: Send + Sync {
     /// Returns what messages and reports call it, such as `openai_compatible gpt-4.1`.
     fn label(&self) -> String;
 
+    /// Returns what a reply depends on beside the request: endpoint and model, or the script. A reply of one backend
+    /// may stand for a reply of another of the same identity. It may be written down: there is no secret in it.
+    fn identity(&self) -> String {
+        self.label()
+    }
+
     /// Returns the next message. Dropping the future abandons the request.
     ///
     /// Retries and deadlines are the backend's own; an error is final.

@@ -104,6 +104,7 @@ mod tests {
             task: Some("sum-1".parse().unwrap()),
             turn,
             epoch: 2,
+            repeat: 0,
             functions: vec!["add".parse().unwrap()],
             messages: vec![Message::User { text: "1+1?".into() }],
             tools: Vec::new(),

@@ -94,6 +94,7 @@ pub(super) mod tests {
             task: None,
             turn: 0,
             epoch: 0,
+            repeat: 0,
             functions: Vec::new(),
             messages,
             tools: Vec::new(),

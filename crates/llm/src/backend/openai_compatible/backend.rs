@@ -72,6 +72,10 @@ impl ModelBackend for OpenAiCompatible {
         format!("{} {}", ENTRY.name, self.checked.settings.model)
     }
 
+    fn identity(&self) -> String {
+        format!("{} {} {}", ENTRY.name, self.checked.address, self.checked.settings.model)
+    }
+
     fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {
         Box::pin(self.ask(request))
     }

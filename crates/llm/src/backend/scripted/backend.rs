@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use greensand_types::BoxFuture;
+use greensand_types::{BoxFuture, ContentId};
 
 use super::parse::{Script, parse_script};
 use super::rule::{Answer, Condition, Conditions, Rule};
@@ -34,6 +34,7 @@ pub struct ScriptedSettings {
 
 pub(crate) struct Scripted {
     origin: String,
+    digest: ContentId,
     script: Script,
     latency: Duration,
 }
@@ -41,9 +42,11 @@ pub(crate) struct Scripted {
 impl Scripted {
     pub(crate) fn open(settings: ScriptedSettings) -> Result<Self, OpenBackendError> {
         let ScriptedSettings { script, origin, latency } = settings;
+        let mut digest = ContentId::of("script");
+        digest.field(script.as_bytes());
         let script = parse_script(&script, &origin)?;
         let latency = if latency.is_zero() { script.latency } else { latency };
-        Ok(Self { origin, script, latency })
+        Ok(Self { origin, digest: digest.finish(), script, latency })
     }
 
     async fn answer(&self, request: &ChatRequest) -> Result<ChatReply, ModelError> {
@@ -107,6 +110,10 @@ const LONGEST_EXACT_PAUSE: Duration = Duration::from_millis(200);
 impl ModelBackend for Scripted {
     fn label(&self) -> String {
         format!("{} {}", ENTRY.name, self.origin)
+    }
+
+    fn identity(&self) -> String {
+        format!("{} {}", ENTRY.name, self.digest.short())
     }
 
     fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {

@@ -17,6 +17,7 @@ fn request(question: &str) -> ChatRequest {
         task: Some("calendar-7".parse().unwrap()),
         turn: 0,
         epoch: 1,
+        repeat: 0,
         functions: vec!["days_between".parse().unwrap(), "leap_years".parse().unwrap()],
         messages: vec![Message::System { text: "be exact".into() }, Message::User { text: question.into() }],
         tools: Vec::new(),
