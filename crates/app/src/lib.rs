@@ -36,6 +36,7 @@ mod init;
 mod interrupt;
 mod observer;
 pub mod packages;
+pub mod page;
 mod paths;
 mod prepare;
 pub mod project;

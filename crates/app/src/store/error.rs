@@ -140,7 +140,7 @@ impl StoreError {
         |source| Self::Write { path: path.to_owned(), source }
     }
 
-    pub(super) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
+    pub(crate) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
         Self::Damaged { path: path.to_owned(), line: None, reason: reason.into() }
     }
 }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::StoreError;
 
 /// Puts a file in its place, whole: readers see the old one or the new one, never a part.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let write = || {
         let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;

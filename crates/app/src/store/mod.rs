@@ -21,6 +21,8 @@ mod report_text;
 mod run_folder;
 mod writer;
 
+pub(crate) use files::replace;
+
 pub use error::StoreError;
 pub use function_set::{StoredSet, load_set};
 pub use journal::{JOURNAL_FORMAT, Journal, JournalEvent, JournalReader, OpenedRecord};

@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "in a test, an unwrap is an assertion")]
 
 mod evaluation;
+mod page;
 mod support;
 mod training;

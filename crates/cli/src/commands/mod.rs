@@ -10,6 +10,7 @@ mod eval;
 mod init;
 mod packages;
 mod prepared;
+mod report;
 mod show;
 mod train;
 
@@ -45,6 +46,7 @@ pub(crate) enum Command {
     Train(train::Arguments),
     Eval(eval::Arguments),
     Show(show::Arguments),
+    Report(report::Arguments),
     Diff(diff::Arguments),
     Call(call::Arguments),
     Batch(batch::Arguments),
@@ -60,6 +62,7 @@ impl Command {
             Self::Train(arguments) => train::run(&arguments, terminal),
             Self::Eval(arguments) => eval::run(&arguments, terminal),
             Self::Show(arguments) => show::run(&arguments, terminal),
+            Self::Report(arguments) => report::run(&arguments, terminal),
             Self::Diff(arguments) => diff::run(&arguments, terminal),
             Self::Call(arguments) => call::run(&arguments, terminal),
             Self::Batch(arguments) => batch::run(&arguments, terminal),

@@ -1,0 +1,105 @@
+//! The scores over the epochs, as a picture of lines and points.
+
+use maud::{Markup, html};
+
+use crate::store::{DecisionKind, EvaluationRecord, Report};
+
+const WIDTH: f64 = 760.0;
+const HEIGHT: f64 = 280.0;
+const LEFT: f64 = 52.0;
+const RIGHT: f64 = 16.0;
+const TOP: f64 = 14.0;
+const BOTTOM: f64 = 34.0;
+
+/// The most epochs that have a label of their own.
+const LABELS: u32 = 12;
+
+/// A set that was measured on the split that acceptance is decided on.
+struct Point {
+    epoch: u32,
+    score: f64,
+    decision: Option<DecisionKind>,
+    /// What is best once the epoch is over, as far as the epochs before it were measured.
+    best: f64,
+    words: String,
+}
+
+/// Draws the score curve, or nothing where nothing was measured.
+pub(super) fn score_curve(report: &Report) -> Markup {
+    let points = points(report);
+    let last = points.iter().map(|point| point.epoch).max().unwrap_or_default();
+    let x = |epoch: u32| LEFT + (WIDTH - LEFT - RIGHT) * f64::from(epoch) / f64::from(last.max(1));
+    let y = |score: f64| TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - score.clamp(0.0, 1.0));
+    let every = last.div_ceil(LABELS).max(1);
+    html! {
+        @if points.is_empty() {
+            p.none { "Nothing was measured." }
+        } @else {
+            svg.curve viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label="scores over the epochs" {
+                @for percent in [0, 25, 50, 75, 100] {
+                    @let at = y(f64::from(percent) / 100.0);
+                    line.grid x1=(LEFT) x2=(WIDTH - RIGHT) y1=(px(at)) y2=(px(at)) {}
+                    text.axis x=(LEFT - 8.0) y=(px(at + 4.0)) text-anchor="end" { (percent) " %" }
+                }
+                @for epoch in (0..=last).step_by(every as usize) {
+                    text.axis x=(px(x(epoch))) y=(HEIGHT - 12.0) text-anchor="middle" { (epoch) }
+                }
+                path.best d=(best_line(&points, x, y)) {}
+                @for point in &points {
+                    g class=(class_of(point.decision)) {
+                        title { (point.words) }
+                        circle cx=(px(x(point.epoch))) cy=(px(y(point.score))) r="5" {}
+                    }
+                }
+            }
+            p.legend {
+                span.accepted { "● accepted, or the initial set" } " " span.back { "○ rolled back" } " "
+                span.open { "◌ not decided" } " " span.line { "— the best set" }
+            }
+        }
+    }
+}
+
+fn points(report: &Report) -> Vec<Point> {
+    let mut points: Vec<Point> = Vec::new();
+    for epoch in &report.epochs {
+        let decided_on = |record: &&EvaluationRecord| record.split == report.acceptance_split;
+        let Some(record) = epoch.scores.iter().rev().find(decided_on) else { continue };
+        let Some(score) = record.score.filter(|score| score.is_finite()) else { continue };
+        let decision = epoch.decision.as_ref().map(|decision| decision.decision);
+        let before = points.last().map(|point| point.best);
+        let best = if becomes_best(decision) { score } else { before.unwrap_or(score) };
+        let words = format!("epoch {}: {}", epoch.epoch, super::parts::score_words(record));
+        points.push(Point { epoch: epoch.epoch, score, decision, best, words });
+    }
+    points
+}
+
+fn becomes_best(decision: Option<DecisionKind>) -> bool {
+    match decision {
+        Some(DecisionKind::Baseline | DecisionKind::Accepted) => true,
+        Some(DecisionKind::RolledBack | DecisionKind::Unchanged | DecisionKind::NotCompared) | None => false,
+    }
+}
+
+fn class_of(decision: Option<DecisionKind>) -> &'static str {
+    match decision {
+        Some(DecisionKind::Baseline | DecisionKind::Accepted) => "point accepted",
+        Some(DecisionKind::RolledBack) => "point back",
+        Some(DecisionKind::Unchanged | DecisionKind::NotCompared) | None => "point open",
+    }
+}
+
+/// The best score stays until a set takes its place: steps, not slopes.
+fn best_line(points: &[Point], x: impl Fn(u32) -> f64, y: impl Fn(f64) -> f64) -> String {
+    let mut path = String::new();
+    for point in points {
+        let (at, best) = (px(x(point.epoch)), px(y(point.best)));
+        path += &if path.is_empty() { format!("M{at} {best}") } else { format!("H{at}V{best}") };
+    }
+    path
+}
+
+fn px(place: f64) -> String {
+    format!("{place:.1}")
+}

@@ -1,0 +1,287 @@
+//! The look of a page: one section after the other.
+//!
+//! Every value goes through the template, which escapes it. The two exceptions are the style, which is ours, and the
+//! JSON of the data, whose escapes are made for that place.
+
+use base64::Engine;
+use greensand_types::counted;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest, Sha256};
+
+use super::bounds::{embedded_json, spelt_out};
+use super::chart::score_curve;
+use super::data::ReportPage;
+use super::parts::{badge, percent, score_words, set_diff, short, thousands};
+use crate::store::{EpochReport, EvaluationRecord, FunctionReport, Manifest, ProposalRecord, Report, UsageRecord};
+
+const STYLE: &str = include_str!("style.css");
+
+impl ReportPage {
+    /// Returns the page as HTML: one file that asks for nothing and runs nothing.
+    pub fn to_html(&self) -> String {
+        let report = &self.report;
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta http-equiv="Content-Security-Policy" content=(policy());
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="referrer" content="no-referrer";
+                    title { "greensand: " (report.run) }
+                    style { (PreEscaped(STYLE)) }
+                }
+                body {
+                    (head(self))
+                    (warnings(report))
+                    h2 { "Scores" }
+                    (score_curve(report))
+                    (scores(report))
+                    h2 { "Steps" }
+                    @for epoch in &report.epochs { (step(self, epoch)) }
+                    h2 { "Functions of the best set" }
+                    (functions(self))
+                    h2 { "Refused proposals" }
+                    (refused(report))
+                    h2 { "Spend" }
+                    (spend(report))
+                    @if let Some(manifest) = &self.manifest { (started_with(manifest)) }
+                    (data(self))
+                }
+            }
+        };
+        spelt_out(&page.into_string()).into_owned()
+    }
+}
+
+/// Nothing may be fetched, run, framed or sent; the one style is named by its hash.
+fn policy() -> String {
+    let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(STYLE));
+    format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'")
+}
+
+fn head(page: &ReportPage) -> Markup {
+    let report = &page.report;
+    html! {
+        h1 { (report.run) }
+        @if let Some(manifest) = &page.manifest {
+            p.dim {
+                "project " (manifest.project) ", begun " (manifest.started) ", greensand " (manifest.version) br;
+                "assistant " code { (manifest.assistant) } ", optimizer " code { (manifest.optimizer) } ", functions in "
+                (manifest.language) ", seed " (manifest.seed)
+            }
+        }
+        @match &report.stop {
+            Some(stop) => p { "Ended (" (stop.kind) "): " (stop.reason) },
+            None => p.warn { "Not finished: the run is under way, or its process was ended." },
+        }
+    }
+}
+
+fn warnings(report: &Report) -> Markup {
+    html! {
+        @if !report.warnings.is_empty() {
+            h2 { "Warnings" }
+            ul { @for warning in &report.warnings { li.warn { (warning) } } }
+        }
+    }
+}
+
+fn scores(report: &Report) -> Markup {
+    let test = report.test.as_ref();
+    let tests = [
+        ("initial set", test.and_then(|test| test.initial.as_ref())),
+        ("best set", test.and_then(|test| test.best.as_ref())),
+    ];
+    html! {
+        p.dim { "Acceptance is decided on " (report.acceptance_split) "." }
+        @if test.is_some() {
+            p { "On test, which nothing was decided on:" }
+            table {
+                @for (name, record) in tests {
+                    @if let Some(record) = record { tr { th { (name) } td { (score_words(record)) } } }
+                }
+            }
+        }
+    }
+}
+
+fn step(page: &ReportPage, epoch: &EpochReport) -> Markup {
+    let diff = page.steps.iter().find(|step| step.epoch == epoch.epoch);
+    html! {
+        article {
+            h3 {
+                "Epoch " (epoch.epoch) " "
+                @if let Some(decision) = &epoch.decision { (badge(decision.decision)) } @else { span.badge.plain { "not decided" } }
+            }
+            @if let Some(decision) = &epoch.decision {
+                p.reason {
+                    @if let Some(score) = decision.score { (percent(score)) }
+                    @if let Some(before) = decision.compared_with { " (before " (percent(before)) ")" }
+                    @if decision.score.is_some() { ": " }
+                    (decision.reason)
+                }
+            }
+            @if !epoch.scores.is_empty() { (measurements(&epoch.scores)) }
+            @if let Some(step) = &epoch.step {
+                @if step.proposals.is_empty() { p.dim { "Nothing was proposed." } }
+                @else { ul { @for proposal in &step.proposals { li { (proposed(proposal)) } } } }
+                p.dim { "The step ended: " (step.end) ", after " (thousands(step.usage.requests)) " replies." }
+                @if let Some(error) = &step.error { p.bad { "It was cut short: " (error) } }
+            }
+            @if let Some(step) = diff { (set_diff(&step.diff)) }
+        }
+    }
+}
+
+fn measurements(scores: &[EvaluationRecord]) -> Markup {
+    html! {
+        table {
+            @for record in scores {
+                tr { th { (record.split) } td { (score_words(record)) } td.dim { "set " code { (short(&record.set)) } } }
+            }
+        }
+    }
+}
+
+fn proposed(proposal: &ProposalRecord) -> Markup {
+    html! {
+        (proposal.action) " "
+        @if let Some(function) = &proposal.function { code { (function) } " " }
+        @match &proposal.gate {
+            Some(gate) => { span.warn { "refused at gate " (gate) } },
+            None if proposal.applied => { span.good { "applied" } },
+            None => { span.dim { "not applied" } },
+        }
+        @if let Some(reason) = &proposal.reason { ": " span.reason { (reason) } }
+        @for warning in &proposal.warnings { br; span.warn { "warning: " (warning) } }
+    }
+}
+
+fn functions(page: &ReportPage) -> Markup {
+    let report = &page.report;
+    html! {
+        p.dim {
+            "Set " code { (short(report.best.as_deref().unwrap_or("none"))) } " with "
+            (counted(report.functions.len(), "function")) ". The evidence is that of its calls under this set, on train and validation."
+        }
+        @for function in &report.functions { (function_card(page, function)) }
+        @if let Some(whole) = &page.whole {
+            @if !whole.functions.is_empty() {
+                h3 { "What the run changed, from the initial to the best set" }
+                (set_diff(whole))
+            }
+        }
+    }
+}
+
+fn function_card(page: &ReportPage, function: &FunctionReport) -> Markup {
+    let source = page.sources.iter().find(|source| source.name == function.name);
+    html! {
+        article {
+            h3 { code { (function.name) } " " span.dim { (since(function)) } }
+            @if let Some(source) = source { p.reason { (source.description) } }
+            table {
+                tr { th { "calls" } th { "outcomes" } th { "tasks that used it" } th { "of them solved" } th { "id" } }
+                tr {
+                    td { (function.calls) }
+                    td { @for (class, count) in &function.outcomes { (count) " " (class) " " } }
+                    td { (function.tasks) }
+                    td { (function.solved) }
+                    td { code { (short(&function.id)) } }
+                }
+            }
+            @if let Some(source) = source {
+                details {
+                    summary { "source, in " (source.language) @if !source.packages.is_empty() { ", with " (source.packages.join(", ")) } }
+                    pre { (source.source) }
+                }
+            }
+        }
+    }
+}
+
+fn since(function: &FunctionReport) -> String {
+    function.since_epoch.map_or_else(|| "from the initial set".into(), |epoch| format!("since epoch {epoch}"))
+}
+
+fn refused(report: &Report) -> Markup {
+    let of_epoch = |epoch: &'_ EpochReport| {
+        let proposals = epoch.step.as_ref().map(|step| step.proposals.clone()).unwrap_or_default();
+        let number = epoch.epoch;
+        proposals.into_iter().filter(|proposal| proposal.gate.is_some()).map(move |proposal| (number, proposal))
+    };
+    let refused: Vec<(u32, ProposalRecord)> = report.epochs.iter().flat_map(of_epoch).collect();
+    html! {
+        @if refused.is_empty() { p.none { "None." } } @else {
+            div.wide { table {
+                tr { th { "epoch" } th { "action" } th { "function" } th { "gate" } th { "reason" } }
+                @for (epoch, proposal) in &refused {
+                    tr {
+                        td { (epoch) }
+                        td { (proposal.action) }
+                        td { code { (proposal.function.as_deref().unwrap_or_default()) } }
+                        td { (proposal.gate.as_deref().unwrap_or_default()) }
+                        td.reason { (proposal.reason.as_deref().unwrap_or_default()) }
+                    }
+                }
+            } }
+        }
+    }
+}
+
+fn spend(report: &Report) -> Markup {
+    html! {
+        table {
+            tr { th { "role" } th.number { "replies" } th.number { "prompt tokens" } th.number { "reply tokens" } }
+            (usage("assistant", report.assistant_usage))
+            (usage("optimizer", report.optimizer_usage))
+        }
+    }
+}
+
+fn usage(role: &str, usage: UsageRecord) -> Markup {
+    html! {
+        tr {
+            th { (role) }
+            @for number in [usage.requests, usage.prompt_tokens, usage.completion_tokens] { td.number { (thousands(number)) } }
+        }
+    }
+}
+
+fn started_with(manifest: &Manifest) -> Markup {
+    html! {
+        h2 { "Started with" }
+        details {
+            summary { (counted(manifest.settings.len(), "setting")) }
+            table {
+                tr { th { "setting" } th { "value" } th { "from" } }
+                @for setting in &manifest.settings {
+                    tr { td { code { (setting.key) } } td { code { (setting.value.to_string()) } } td.dim { (setting.source) } }
+                }
+            }
+        }
+        details {
+            summary { (counted(manifest.tasks.len(), "task file")) }
+            table {
+                tr { th { "file" } th { "split" } th.number { "tasks" } th { "digest" } }
+                @for file in &manifest.tasks {
+                    tr {
+                        td { code { (file.path) } }
+                        td { (file.split.as_deref().unwrap_or("dealt out")) }
+                        td.number { (file.tasks) }
+                        td { code { (short(&file.digest)) } }
+                    }
+                }
+            }
+        }
+        @if !manifest.command.is_empty() { p.dim { "Command: " code { (manifest.command.join(" ")) } } }
+    }
+}
+
+/// The data once more, for programs. It does not run: its type is no script's.
+fn data(page: &ReportPage) -> Markup {
+    // What was read as JSON can be written as JSON.
+    let json = embedded_json(page).unwrap_or_else(|_| "null".into());
+    html! { script type="application/json" id="greensand-report" { (PreEscaped(json)) } }
+}
