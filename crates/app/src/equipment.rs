@@ -10,8 +10,8 @@ use greensand_llm::{
     UnknownBackendError, find_backend, open_backend,
 };
 use greensand_optimizer::{
-    ActionProtocol, AdmissionSettings, MemorisedAnswers, StepSettings, TrainingSettings, UnknownStrategyError,
-    find_strategy,
+    ActionProtocol, AdmissionSettings, MemorisedAnswers, ReplayedCalls, StepSettings, TrainingSettings,
+    UnknownStrategyError, find_strategy,
 };
 use greensand_types::{FunctionRuntime, Language, Limits};
 
@@ -214,6 +214,7 @@ fn step(settings: &Settings, limits: &BTreeMap<Language, Limits>, allowed_packag
         max_actions_per_step: settings.training.max_actions_per_step,
         max_retries: settings.training.max_retries,
         prompt_token_budget: usize::try_from(settings.training.prompt_tokens).unwrap_or(usize::MAX),
+        retire_after: settings.functions.retire_after,
         protocol: if settings.optimizer_uses_tools { ActionProtocol::Tools } else { ActionProtocol::Text },
         sampling: settings.optimizer.sampling,
         admission: AdmissionSettings {
@@ -223,6 +224,11 @@ fn step(settings: &Settings, limits: &BTreeMap<Language, Limits>, allowed_packag
             memorised: match settings.functions.refuses_memorised {
                 true => MemorisedAnswers::Refuse,
                 false => MemorisedAnswers::Warn,
+            },
+            replay: match settings.functions.replay.as_str() {
+                "off" => ReplayedCalls::Off,
+                "refuse" => ReplayedCalls::Refuse,
+                _ => ReplayedCalls::Warn,
             },
             may_call_each_other: settings.functions.may_call_each_other,
             limits: limits.get(&language).copied(),

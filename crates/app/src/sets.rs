@@ -151,7 +151,7 @@ impl SetSource {
     ) -> Result<LoadedSet, SetError> {
         let stored = self.read()?;
         let path = stored.path;
-        let context = AdmissionContext { runtime, settings, train: &[] };
+        let context = AdmissionContext { runtime, settings, train: &[], records: &[] };
         let readmitted = readmit(stored.functions, stored.parent, context)
             .await
             .map_err(|source| SetError::Host { path: path.clone(), source })?

@@ -14,15 +14,18 @@ mod nearest;
 mod optimizer;
 mod prompt;
 mod reading;
+mod retirement;
 mod step;
 mod strategy;
 mod training;
 
 pub use admission::{
-    AdmissionContext, AdmissionSettings, AdmitError, Admitted, MemorisedAnswers, Readmitted, admit, admit_call, readmit,
+    AdmissionContext, AdmissionSettings, AdmitError, Admitted, MemorisedAnswers, Readmitted, ReplayedCalls, admit,
+    admit_call, readmit,
 };
-pub use evidence::{Evidence, gather_evidence};
+pub use evidence::{CallNote, ConversationNote, Evidence, EvidenceBook, Share, signature_tokens};
 pub use optimizer::{AskVerdict, Optimizer, OptimizerError, OptimizerSettings, RecordError};
+pub use retirement::{Retirement, retirement};
 pub use step::{
     ActionProtocol, PartialStep, StepError, StepErrorKind, StepInput, StepSettings, propose, propose_until,
 };

@@ -12,6 +12,7 @@ use greensand_types::{
     Conversation, ConversationRecord, FunctionRuntime, FunctionSet, Registration, StepReport, TaskId, Verdict,
 };
 
+use crate::evidence::EvidenceBook;
 use crate::step::{StepError, StepInput, StepSettings, propose};
 use crate::training::{Decision, Measurement, Next, StopReason, Training, TrainingError, TrainingSettings};
 
@@ -165,6 +166,7 @@ struct State {
     recorded: Vec<ConversationRecord>,
     /// Recorded under the best set.
     best_records: Vec<ConversationRecord>,
+    evidence: EvidenceBook,
     last_decision: Option<Decision>,
     last_report: Option<StepReport>,
 }
@@ -176,6 +178,7 @@ impl State {
             tasks: Vec::new(),
             recorded: Vec::new(),
             best_records: Vec::new(),
+            evidence: EvidenceBook::new(),
             last_decision: None,
             last_report: None,
         }
@@ -183,7 +186,7 @@ impl State {
 
     /// Judges the registered set if it waits for that; a fault leaves everything as it was.
     fn judge(&mut self) -> Result<(), OptimizerError> {
-        let Next::Evaluate { set, .. } = self.training.next() else {
+        let Next::Evaluate { set, epoch } = self.training.next() else {
             return Ok(());
         };
         if self.recorded.is_empty() {
@@ -194,6 +197,7 @@ impl State {
         let decision = self.training.measured(Measurement { set: set.id(), scores })?;
         self.tasks = tasks;
         let recorded = std::mem::take(&mut self.recorded);
+        self.evidence.note_all(&set, epoch, &recorded);
         match decision {
             Decision::Baseline { .. } | Decision::Accepted { .. } => self.best_records = recorded,
             // The best set's records stay; those of a set that is not registered any more end with it.
@@ -281,11 +285,12 @@ impl Optimizer {
     pub async fn step(&mut self) -> Result<Registration, OptimizerError> {
         self.state.judge()?;
         if let Next::Propose { epoch } = self.state.training.next() {
-            self.keep_recorded_as_best();
+            self.keep_recorded_as_best(epoch - 1);
             let training = &self.state.training;
             let input = StepInput {
                 best: training.best(),
                 records: &self.state.best_records,
+                evidence: &self.state.evidence,
                 failures: training.failures(),
                 success_rate: training.best_score().unwrap_or(0.0),
                 epoch,
@@ -342,9 +347,10 @@ impl Optimizer {
 
     /// After a step that changed nothing the best set is used again: newer conversations take the place of older ones.
     /// Its scores stay: measuring until one is lucky is no improvement.
-    fn keep_recorded_as_best(&mut self) {
+    fn keep_recorded_as_best(&mut self, epoch: u32) {
         let state = &mut self.state;
         let newer = std::mem::take(&mut state.recorded);
+        state.evidence.note_all(state.training.best(), epoch, &newer);
         state.best_records.retain(|record| newer.iter().all(|newer| newer.task.id != record.task.id));
         state.best_records.extend(newer);
         let place = |task: &TaskId| state.tasks.iter().position(|known| known == task);

@@ -20,6 +20,7 @@ use crate::actions::{Verb, tools};
 use crate::admission::{
     AdmissionContext, AdmissionSettings, AdmitError, Admitted, admit_call, cut_middle, named_function, shown,
 };
+use crate::evidence::EvidenceBook;
 use crate::prompt::{self, Prompt};
 use crate::reading::{Reading, read_reply, says_terminate};
 use crate::training::FailedSet;
@@ -50,9 +51,11 @@ pub struct StepSettings {
     /// About how many tokens the first prompt of the step may have. Default 24 000.
     ///
     /// No tokens are counted: four characters are taken for one, which is too few where the text is not English or code.
-    /// Every function of the set is shown, with up to 1000 characters of each whatever the budget: a set of more than
-    /// about forty takes more than the default. The replies and answers of the step come on top.
+    /// Of a set of more than about thirty functions the default shows those that matter most, and lists the others. The
+    /// replies and answers of the step come on top.
     pub prompt_token_budget: usize,
+    /// After so many epochs of measuring without a call a function is proposed for removal. Default 3; 0 proposes none.
+    pub retire_after: u32,
     /// How the model says what it wants. Default [`ActionProtocol::Tools`].
     pub protocol: ActionProtocol,
     /// How its replies are drawn.
@@ -68,6 +71,7 @@ impl StepSettings {
             max_actions_per_step: 3,
             max_retries: 3,
             prompt_token_budget: 24_000,
+            retire_after: 3,
             protocol: ActionProtocol::default(),
             sampling: Sampling::default(),
             admission: AdmissionSettings::new(language),
@@ -82,6 +86,8 @@ pub struct StepInput<'a> {
     pub best: &'a Arc<FunctionSet>,
     /// The conversations about the training tasks under it, in task order.
     pub records: &'a [ConversationRecord],
+    /// What all conversations so far say of each function.
+    pub evidence: &'a EvidenceBook,
     /// What was rolled back since, in ascending order of score.
     pub failures: &'a [FailedSet],
     /// The best set's score, 0 to 1.
@@ -324,8 +330,12 @@ impl<'a> Step<'a> {
     }
 
     async fn examine(&self, call: &FunctionCall) -> Result<Result<Admitted, Rejection>, AdmitError> {
-        let context =
-            AdmissionContext { runtime: self.runtime, settings: &self.settings.admission, train: &self.train };
+        let context = AdmissionContext {
+            runtime: self.runtime,
+            settings: &self.settings.admission,
+            train: &self.train,
+            records: self.input.records,
+        };
         admit_call(call, &self.candidate, context).await
     }
 

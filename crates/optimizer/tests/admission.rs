@@ -8,27 +8,39 @@ use std::sync::Arc;
 
 use greensand_llm::ChatReply;
 use greensand_optimizer::{
-    AdmissionContext, AdmissionSettings, Admitted, MemorisedAnswers, admit, admit_call, readmit,
+    AdmissionContext, AdmissionSettings, Admitted, MemorisedAnswers, ReplayedCalls, admit, admit_call, readmit,
 };
-use greensand_types::{Action, FunctionCall, FunctionSet, Gate, Rejection, Task};
+use greensand_types::{Action, ConversationRecord, FunctionCall, FunctionSet, Gate, Rejection, Task};
 use serde_json::{Value, json};
-use support::{Toy, block_on, call, definition, draft, set, settings, task, times, toy};
+use support::{Toy, block_on, call, definition, draft, record_with_call, returned, set, settings, task, times, toy};
 
 struct Case<'a> {
     set: &'a FunctionSet,
     settings: AdmissionSettings,
     train: Vec<Arc<Task>>,
+    records: Vec<ConversationRecord>,
     runtime: Toy,
 }
 
 impl<'a> Case<'a> {
     fn of(set: &'a FunctionSet) -> Self {
-        Self { set, settings: AdmissionSettings::new(toy()), train: Vec::new(), runtime: Toy::default() }
+        Self {
+            set,
+            settings: AdmissionSettings::new(toy()),
+            train: Vec::new(),
+            records: Vec::new(),
+            runtime: Toy::default(),
+        }
     }
 
     fn admit(&self, action: &str, arguments: Value) -> Result<Admitted, Rejection> {
         let ChatReply { calls, .. } = call(action, arguments);
-        let context = AdmissionContext { runtime: &self.runtime, settings: &self.settings, train: &self.train };
+        let context = AdmissionContext {
+            runtime: &self.runtime,
+            settings: &self.settings,
+            train: &self.train,
+            records: &self.records,
+        };
         block_on(admit_call(&calls[0], self.set, context)).unwrap()
     }
 
@@ -214,7 +226,7 @@ fn a_fault_of_the_host_is_an_error_and_no_refusal() {
     let empty = FunctionSet::empty();
     let case = Case { runtime: Toy { is_broken: true, ..Toy::default() }, ..Case::of(&empty) };
     let call = FunctionCall { id: "1".into(), name: "add".into(), arguments: times("double", 2).to_string() };
-    let context = AdmissionContext { runtime: &case.runtime, settings: &case.settings, train: &[] };
+    let context = AdmissionContext { runtime: &case.runtime, settings: &case.settings, train: &[], records: &[] };
     let error = block_on(admit_call(&call, &empty, context)).unwrap_err();
     assert_eq!(error.to_string(), "examine function `double`");
 }
@@ -222,7 +234,7 @@ fn a_fault_of_the_host_is_an_error_and_no_refusal() {
 #[test]
 fn a_set_that_was_read_back_passes_the_same_gates() {
     let (runtime, settings) = (Toy::default(), settings());
-    let context = AdmissionContext { runtime: &runtime, settings: &settings.admission, train: &[] };
+    let context = AdmissionContext { runtime: &runtime, settings: &settings.admission, train: &[], records: &[] };
     let present = set(&[times("double", 2), times("triple", 3)]);
     let drafts = || present.iter().map(|function| function.draft().clone()).collect::<Vec<_>>();
     let again = block_on(readmit(drafts(), Some(present.id()), context)).unwrap().unwrap();
@@ -238,7 +250,7 @@ fn a_set_that_was_read_back_passes_the_same_gates() {
 #[test]
 fn a_persons_draft_has_no_shorter_way_in() {
     let (runtime, settings) = (Toy::default(), settings());
-    let context = AdmissionContext { runtime: &runtime, settings: &settings.admission, train: &[] };
+    let context = AdmissionContext { runtime: &runtime, settings: &settings.admission, train: &[], records: &[] };
     let mut bare = draft(&times("double", 2));
     bare.examples.clear();
     let rejection = block_on(admit(Action::Add(bare), &FunctionSet::empty(), context)).unwrap().unwrap_err();
@@ -287,4 +299,84 @@ fn nothing_that_a_model_writes_breaks_admission() {
     }
     case.refuses(Gate::Form, &"x".repeat(100_000), json!({}), "there is no action");
     assert!(case.admit("\u{1b}[31madd", json!({})).unwrap_err().reason.chars().all(|c| !c.is_control()));
+}
+
+/// A revision of `double` in the face of recorded calls, each with its arguments, what it gave, and whether that solved.
+fn revision(
+    source: &str,
+    parameters: &[&str],
+    recorded: &[(&str, Value, bool)],
+    replay: ReplayedCalls,
+) -> Result<Admitted, Rejection> {
+    let present = set(&[times("double", 2)]);
+    let mut case = Case::of(&present);
+    case.settings.replay = replay;
+    case.records = recorded
+        .iter()
+        .enumerate()
+        .map(|(index, (arguments, value, is_solved))| {
+            let mut record = record_with_call(&format!("t{index}"), &present, "double", returned(value), *is_solved);
+            record.calls[0].call.arguments = (*arguments).to_owned();
+            record
+        })
+        .collect();
+    let example = parameters.iter().map(|name| ((*name).to_owned(), json!(0))).collect::<serde_json::Map<_, _>>();
+    case.admit("revise_function", definition("double", parameters, source, &[(Value::Object(example), json!(0))]))
+}
+
+#[test]
+fn replay_refuses_a_revision_that_answers_otherwise_what_was_solved() {
+    let twice = |a: i64| json!(2 * a);
+    let six = |is_solved| [(r#"{"a": 6}"#, twice(6), is_solved)];
+    let refuse = ReplayedCalls::Refuse;
+    // source, parameters, the calls on record, and what the refusal says; nothing where it is admitted
+    type Recorded<'a> = &'a [(&'a str, Value, bool)];
+    let cases: &[(&str, &[&str], Recorded<'_>, &str)] = &[
+        ("def double(a): a + a", &["a"], &six(true), ""),
+        ("def double(a): a * 3", &["a"], &six(true), "in task `t0`, `double` with {\"a\": 6} gave 12; it now gives 18"),
+        ("def double(a): a * 3", &["a"], &six(false), ""),
+        ("def double(a): a * 3", &["a"], &[(r#"{"a": 0}"#, json!(0), true)], ""),
+        // What the present source does not give itself was drawn, or is another function's answer.
+        ("def double(a): a * 3", &["a"], &[(r#"{"a": 6}"#, json!(13), true)], ""),
+        ("def double(a): a * 3", &["a"], &[("not JSON", json!(12), true)], ""),
+    ];
+    for (source, parameters, recorded, says) in cases {
+        match revision(source, parameters, recorded, refuse) {
+            Ok(admitted) => assert!(says.is_empty() && admitted.warnings.is_empty(), "{source}: {admitted:?}"),
+            Err(rejection) => {
+                assert!(!says.is_empty() && rejection.reason.contains(says), "{source}: {}", rejection.reason);
+                assert_eq!(rejection.gate, Gate::Replay);
+                assert!(rejection.reason.contains("keep these answers, or add what is new under another name"));
+            }
+        }
+    }
+}
+
+#[test]
+fn replay_warns_by_default_and_is_off_by_setting() {
+    let six = [(r#"{"a": 6}"#, json!(12), true)];
+    assert_eq!(AdmissionSettings::new(toy()).replay, ReplayedCalls::Warn);
+    let admitted = revision("def double(a): a * 3", &["a"], &six, ReplayedCalls::Warn).unwrap();
+    assert!(matches!(admitted.warnings.as_slice(), [warning] if warning.contains("gave 12; it now gives 18")));
+    let admitted = revision("def double(a): a * 3", &["a"], &six, ReplayedCalls::Off).unwrap();
+    assert!(admitted.warnings.is_empty());
+}
+
+#[test]
+fn calls_that_do_not_fit_a_new_signature_are_told_and_refuse_nothing() {
+    let recorded = [(r#"{"a": 6}"#, json!(12), true), (r#"{"a": 7}"#, json!(14), true)];
+    let admitted = revision("def double(x): x * 3", &["x"], &recorded, ReplayedCalls::Refuse).unwrap();
+    let [warning] = admitted.warnings.as_slice() else { panic!("{:?}", admitted.warnings) };
+    assert!(warning.starts_with("2 recorded calls of solved tasks do not fit the new `parameters`"), "{warning}");
+}
+
+#[test]
+fn replay_runs_few_calls_each_once() {
+    let texts: Vec<String> = (0..1000).map(|n| format!(r#"{{"a": {}}}"#, n % 500)).collect();
+    let recorded: Vec<_> =
+        texts.iter().enumerate().map(|(n, text)| (text.as_str(), json!(2 * (n % 500)), true)).collect();
+    let rejection = revision("def double(a): a * 3", &["a"], &recorded, ReplayedCalls::Refuse).unwrap_err();
+    assert_eq!(rejection.reason.matches("it now gives").count(), 3, "{}", rejection.reason);
+    assert!(rejection.reason.contains("(32 recorded calls looked at)"), "{}", rejection.reason);
+    let _ = revision("def double(a): a + a", &["a"], &recorded, ReplayedCalls::Refuse).unwrap();
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use greensand_llm::ChatRequest;
-use greensand_optimizer::{ActionProtocol, FailedSet, StepInput, StepSettings, gather_evidence, propose};
+use greensand_optimizer::{ActionProtocol, EvidenceBook, FailedSet, StepInput, StepSettings, propose};
 use greensand_types::{CallStatus, ConversationRecord, FunctionSet, Message};
 use serde_json::json;
 use support::{
@@ -23,9 +23,16 @@ fn asked(
     settings: &StepSettings,
 ) -> ChatRequest {
     let model = Model::says([text("TERMINATE")]);
-    let input = StepInput { best, records, failures, success_rate: 0.625, epoch: 2 };
+    let evidence = book(best, records);
+    let input = StepInput { best, records, evidence: &evidence, failures, success_rate: 0.625, epoch: 2 };
     let _ = block_on(propose(input, &model, &Toy::default(), settings)).unwrap();
     model.requests().remove(0)
+}
+
+fn book(set: &FunctionSet, records: &[ConversationRecord]) -> EvidenceBook {
+    let mut book = EvidenceBook::new();
+    book.note_all(set, 1, records);
+    book
 }
 
 fn prompt(request: &ChatRequest) -> String {
@@ -159,11 +166,66 @@ fn evidence_counts_calls_by_how_they_ended_and_tasks_once() {
     let again = records[1].calls[0].clone();
     records[1].calls.push(again);
     records[1].verdict = support::verdict(true);
-    let evidence = gather_evidence(&best, &records);
+    let evidence = book(&best, &records).on(&best);
     let double = &evidence[0];
     assert_eq!((double.name.as_str(), double.calls, double.successes, double.refused), ("double", 3, 2, 0));
     assert_eq!(double.errors.iter().collect::<Vec<_>>(), [(&CallStatus::Error, &1)]);
     assert_eq!((double.tasks_used, double.tasks_solved, double.examples), (2, 1, 1));
     assert_eq!((evidence[1].calls, evidence[1].mean_wall), (0, None));
     assert!(double.signature_tokens > 10);
+}
+
+#[test]
+fn what_might_go_is_said_with_its_numbers() {
+    let best = set(&[times("double", 2), times("triple", 3), times("quintuple", 5)]);
+    let other = set(&[times("triple", 3)]);
+    let mut book = EvidenceBook::new();
+    let with: Vec<_> = (0..6)
+        .map(|task| record_with_call(&format!("t{task}"), &best, "double", returned(&json!(12)), task == 0))
+        .collect();
+    let without: Vec<_> = (0..6).map(|task| record(&format!("t{task}"), &other, true)).collect();
+    for epoch in 0..3 {
+        book.note_all(&best, epoch, &with);
+    }
+    book.note_all(&other, 3, &without);
+    book.note_all(&other, 3, &[record_with_call("t0", &other, "triple", returned(&json!(18)), true)]);
+    let model = Model::says([text("TERMINATE")]);
+    let input = StepInput { best: &best, records: &with, evidence: &book, failures: &[], success_rate: 0.2, epoch: 4 };
+    let _ = block_on(propose(input, &model, &Toy::default(), &settings())).unwrap();
+    let prompt = prompt(&model.requests()[0]);
+    let from = prompt.find("What all conversations").unwrap();
+    let to = prompt.find("# Conversations about").unwrap();
+    check_snapshot("evidence.md", &prompt[from..to]);
+    let never = StepSettings { retire_after: 0, ..settings() };
+    let model = Model::says([text("TERMINATE")]);
+    let _ = block_on(propose(input, &model, &Toy::default(), &never)).unwrap();
+    let prompt = self::prompt(&model.requests()[0]);
+    assert!(!prompt.contains("not called in") && prompt.contains("conversations that call it solve"));
+}
+
+#[test]
+fn five_hundred_functions_keep_to_the_budget_and_are_all_listed() {
+    let definitions: Vec<_> = (2..502).map(|factor| times(&format!("times_{factor}"), factor)).collect();
+    let best = set(&definitions);
+    let records = [
+        record_with_call("t1", &best, "times_300", raised("no"), false),
+        record_with_call("t2", &best, "times_4", returned(&json!(1)), true),
+    ];
+    let begun = std::time::Instant::now();
+    let text = prompt(&asked(&best, &records, &[], &settings()));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(text.chars().count() <= 24_000 * 4 + 400, "{} characters", text.chars().count());
+    for factor in 2..502 {
+        assert!(text.contains(&format!("- `times_{factor}(a)`: Gives the times_{factor}.")), "{text}");
+    }
+    for shown in
+        ["def times_300(a): a * 300", "def times_4(a): a * 4", "| `times_300` | 1 |", "## Task `t1`: NOT SOLVED"]
+    {
+        assert!(text.contains(shown), "{shown}");
+    }
+    assert!(text.contains("functions that are called less are left out here"));
+    let small = StepSettings { prompt_token_budget: 4_000, ..settings() };
+    let text = prompt(&asked(&best, &records, &[], &small));
+    assert!(text.chars().count() <= 4_000 * 4 + 400, "{} characters", text.chars().count());
+    assert!(text.contains("def times_300(a)") && text.contains("## Task `t1`: NOT SOLVED"));
 }

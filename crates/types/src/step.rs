@@ -21,11 +21,13 @@ pub enum Gate {
     Examples,
     /// The source does not carry answers of training tasks.
     Memorised,
+    /// A revision answers the recorded calls of solved tasks as they were answered.
+    Replay,
 }
 
 impl Gate {
     /// Every gate, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Form,
         Self::Existence,
         Self::Signature,
@@ -34,6 +36,7 @@ impl Gate {
         Self::Duplicate,
         Self::Examples,
         Self::Memorised,
+        Self::Replay,
     ];
 
     /// Returns the word for the gate, as it stands in journals and reports.
@@ -47,6 +50,7 @@ impl Gate {
             Self::Duplicate => "duplicate",
             Self::Examples => "examples",
             Self::Memorised => "memorised",
+            Self::Replay => "replay",
         }
     }
 }

@@ -51,6 +51,11 @@ impl Measured {
         (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64)
     }
 
+    /// Looks at the records in the order of the tasks.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &ConversationRecord> {
+        self.results.iter().flatten().filter_map(|result| result.as_ref().ok())
+    }
+
     /// Returns the records in the order of the tasks.
     pub(crate) fn into_records(self) -> Vec<ConversationRecord> {
         self.results.into_iter().flatten().filter_map(Result::ok).collect()

@@ -63,7 +63,9 @@ pub(super) fn build(mut values: Layer, root: &Path) -> Result<Settings, Settings
             packages: layer.texts("functions.packages"),
             allowed_packages: layer.texts("functions.allowed_packages"),
             refuses_memorised: layer.text("functions.memorised").as_deref() == Some("refuse"),
+            replay: layer.text("functions.replay").unwrap_or_default(),
             may_call_each_other: layer.switch("functions.may_call_each_other"),
+            retire_after: layer.count("functions.retire_after"),
             initial: layer.path("functions.initial"),
         },
         sandbox: SandboxSection {

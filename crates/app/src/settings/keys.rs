@@ -134,7 +134,9 @@ pub(super) static KEYS: &[Key] = &[
     key("functions.packages", Kind::TextList),
     key("functions.allowed_packages", Kind::TextList),
     key("functions.memorised", Kind::Choice(|| vec!["warn", "refuse"])),
+    key("functions.replay", Kind::Choice(|| vec!["off", "warn", "refuse"])),
     key("functions.may_call_each_other", Kind::Switch),
+    key("functions.retire_after", Kind::Integer(0, 1_000_000)),
     key("functions.initial", Kind::Path),
     key(INSTANCES, Kind::Choice(instance_modes)),
 ];

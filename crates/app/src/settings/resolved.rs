@@ -237,8 +237,12 @@ pub struct FunctionsSection {
     pub allowed_packages: Vec<String>,
     /// Whether a function that carries training answers is refused, not only warned of.
     pub refuses_memorised: bool,
+    /// What becomes of a revision that answers recorded calls otherwise: `off`, `warn` or `refuse`.
+    pub replay: String,
     /// Whether functions may call the others of their set.
     pub may_call_each_other: bool,
+    /// The epochs without a call after which a function is proposed for removal; 0 for never.
+    pub retire_after: u32,
     /// The folder of the initial set.
     pub initial: Option<PathBuf>,
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use greensand_llm::{ModelBackend, ModelErrorKind};
 use greensand_optimizer::{
-    Decision, Measurement, StepError, StepErrorKind, StepInput, StopReason, Training, propose_until,
+    Decision, EvidenceBook, Measurement, StepError, StepErrorKind, StepInput, StopReason, Training, propose_until,
 };
 use greensand_types::{ContentId, ConversationRecord, FunctionSet, Registration, StepEnd, StepReport};
 
@@ -28,6 +28,8 @@ pub(super) struct Session<'a> {
     registered: Registration,
     /// The records of *train* under a set, with the id of that set.
     train_records: Option<(ContentId, Arc<[ConversationRecord]>)>,
+    /// What the conversations of train and validation said of each function.
+    evidence: EvidenceBook,
 }
 
 /// Why a run stops before the training says so.
@@ -83,6 +85,7 @@ impl<'a> Session<'a> {
             interrupt,
             registered: Registration::of(initial),
             train_records: None,
+            evidence: EvidenceBook::new(),
         }
     }
 
@@ -104,6 +107,7 @@ impl<'a> Session<'a> {
         }
         let split = self.acceptance_split();
         let measured = self.measure(epoch, split, set).await?;
+        self.evidence.note_all(set, epoch, measured.records());
         let decision = training.measured(Measurement { set: set.id(), scores: measured.scores() })?;
         self.decided(training, epoch, set.id(), &decision)?;
         if split == Split::Train && self.registered.set_id() == set.id() {
@@ -121,6 +125,7 @@ impl<'a> Session<'a> {
         let input = StepInput {
             best: &best,
             records: &records,
+            evidence: &self.evidence,
             failures: training.failures(),
             success_rate: success_rate(&records),
             epoch,
@@ -209,6 +214,7 @@ impl<'a> Session<'a> {
             return Ok(Arc::clone(records));
         }
         let measured = self.measure(epoch, Split::Train, best).await?;
+        self.evidence.note_all(best, epoch, measured.records());
         Ok(self.keep_train_records(best.id(), measured))
     }
 

@@ -10,8 +10,8 @@ use super::examples::Calls;
 use super::form::{self, shown};
 use super::refusal::{Stop, refuse};
 use super::{
-    AdmissionContext, AdmitError, Admitted, MemorisedAnswers, compile, duplicate, examples, existence, memorised,
-    packages, signature,
+    AdmissionContext, AdmitError, Admitted, MemorisedAnswers, ReplayedCalls, compile, duplicate, examples, existence,
+    memorised, packages, replay, signature,
 };
 use crate::actions::Verb;
 
@@ -194,6 +194,16 @@ async fn validate(
             MemorisedAnswers::Warn => warnings.push(found),
             MemorisedAnswers::Refuse => return refuse(Gate::Memorised, found),
         }
+    }
+    if let Some(present) = set.get(draft.signature.name().as_str())
+        && context.settings.replay != ReplayedCalls::Off
+    {
+        let found = replay::run(&draft, present, context.records, &calls).await?;
+        match (found.changed, context.settings.replay) {
+            (Some(changed), ReplayedCalls::Refuse) => return refuse(Gate::Replay, changed),
+            (changed, _) => warnings.extend(changed),
+        }
+        warnings.extend(found.unfit);
     }
     Ok(ValidatedFunction::admitted(draft))
 }

@@ -19,6 +19,7 @@ mod existence;
 mod form;
 mod memorised;
 mod packages;
+mod replay;
 mod signature;
 
 mod refusal;
@@ -28,5 +29,5 @@ mod text;
 pub(crate) use cascade::named_function;
 pub use cascade::{Readmitted, admit, admit_call, readmit};
 pub(crate) use form::shown;
-pub use settings::{AdmissionContext, AdmissionSettings, AdmitError, Admitted, MemorisedAnswers};
+pub use settings::{AdmissionContext, AdmissionSettings, AdmitError, Admitted, MemorisedAnswers, ReplayedCalls};
 pub(crate) use text::cut_middle;

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use greensand_types::{Action, FunctionRuntime, HostFault, Language, Limits, Task, ValidatedFunction};
+use greensand_types::{
+    Action, ConversationRecord, FunctionRuntime, HostFault, Language, Limits, Task, ValidatedFunction,
+};
 
 /// What admission allows.
 #[derive(Debug, Clone)]
@@ -13,6 +15,8 @@ pub struct AdmissionSettings {
     pub reserved_names: Vec<String>,
     /// What to do about a source that carries answers of training tasks. Default [`MemorisedAnswers::Warn`].
     pub memorised: MemorisedAnswers,
+    /// What to do about a revision that answers recorded calls otherwise. Default [`ReplayedCalls::Warn`].
+    pub replay: ReplayedCalls,
     /// Whether a function may call the others of its set. Default no.
     pub may_call_each_other: bool,
     /// The bounds of each example's call; nothing for the default of the language.
@@ -22,13 +26,15 @@ pub struct AdmissionSettings {
 }
 
 impl AdmissionSettings {
-    /// No packages, no reserved names, no calls between functions, a warning for memorised answers, the language's own limits, seed 0.
+    /// No packages, no reserved names, no calls between functions, warnings for memorised answers and for changed answers to
+    /// recorded calls, the language's own limits, seed 0.
     pub fn new(language: Language) -> Self {
         Self {
             language,
             allowed_packages: Vec::new(),
             reserved_names: Vec::new(),
             memorised: MemorisedAnswers::default(),
+            replay: ReplayedCalls::default(),
             may_call_each_other: false,
             limits: None,
             seed: 0,
@@ -46,6 +52,21 @@ pub enum MemorisedAnswers {
     Refuse,
 }
 
+/// What to do about a revision that answers the recorded calls of solved tasks otherwise than they were answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReplayedCalls {
+    /// Run none of them.
+    Off,
+    /// Admit it with a warning.
+    ///
+    /// It is the default because a solved task does not prove each value that it was given: the assistant may have solved it
+    /// in spite of one, and a revision that mends the value must not be kept out. The measurement that follows decides.
+    #[default]
+    Warn,
+    /// Refuse it.
+    Refuse,
+}
+
 /// What admission works with.
 #[derive(Clone, Copy)]
 pub struct AdmissionContext<'a> {
@@ -55,6 +76,8 @@ pub struct AdmissionContext<'a> {
     pub settings: &'a AdmissionSettings,
     /// The training tasks whose answers a source must not carry; none when a set is read back.
     pub train: &'a [Arc<Task>],
+    /// The conversations about training tasks whose calls a revision is to answer again; none when a set is read back.
+    pub records: &'a [ConversationRecord],
 }
 
 /// An action that passed every gate.

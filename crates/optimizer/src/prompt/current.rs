@@ -2,9 +2,9 @@ use greensand_types::{ConversationRecord, FunctionSet, ValidatedFunction};
 use serde_json::Value;
 
 use super::fenced::fenced;
-use super::{characters, percent};
+use super::{characters, evidence, percent};
 use crate::admission::cut_middle;
-use crate::evidence::{Evidence, gather_evidence};
+use crate::evidence::Evidence;
 use crate::step::StepInput;
 
 /// What of one function is shown, in characters each.
@@ -40,8 +40,15 @@ impl Room {
     }
 }
 
+/// What a function costs beside what [`Room`] counts: headings, fences, and the notes of its cuts.
+const FRAME: usize = 240;
+
+/// So much of a description is shown of a function that is only listed, in characters: the first of these with which all
+/// fit into their part of the budget.
+const LISTED: [usize; 3] = [120, 40, 0];
+
 /// Writes the score, the current functions, and what is known of each.
-pub(super) fn write(input: &StepInput<'_>, budget: usize) -> String {
+pub(super) fn write(input: &StepInput<'_>, budget: usize, retire_after: u32) -> String {
     let (records, set) = (input.records, input.best);
     let solved = records.iter().filter(|record| record.verdict.is_satisfied).count();
     let mut text = format!(
@@ -54,13 +61,71 @@ pub(super) fn write(input: &StepInput<'_>, budget: usize) -> String {
     if set.is_empty() {
         text.push_str("It has none yet.\n\n");
     }
-    let room = Room::for_all(set, budget);
-    for function in set.iter() {
-        text.push_str(&function_text(function, room));
-    }
-    text.push_str(&evidence_text(&gather_evidence(set, records)));
-    text.push_str(&other_calls(set, records));
+    let known = input.evidence.on(set);
+    let order = by_interest(&known, records);
+    let about = evidence::write(&known, &order, retire_after, budget / 4);
+    let other = other_calls(set, records);
+    let left = budget.saturating_sub(characters(&about) + characters(&other));
+    text.push_str(&functions_text(set, &order, left));
+    text.push_str(&about);
+    text.push_str(&other);
     text
+}
+
+/// The places of the functions, the most telling first: those that unsolved conversations called, then those that were
+/// called at all, then by name.
+fn by_interest(known: &[Evidence], records: &[ConversationRecord]) -> Vec<usize> {
+    let unsolved = records.iter().filter(|record| !record.verdict.is_satisfied);
+    let mut failing = std::collections::BTreeMap::<&str, u64>::new();
+    for executed in unsolved.flat_map(|record| &record.calls) {
+        *failing.entry(&executed.call.name).or_default() += 1;
+    }
+    let failing = |place: usize| failing.get(known[place].name.as_str()).copied().unwrap_or(0);
+    let mut order: Vec<usize> = (0..known.len()).collect();
+    order.sort_by_key(|place| std::cmp::Reverse((failing(*place), known[*place].calls)));
+    order
+}
+
+/// Writes every function in the order of their names; if not even the least of each fits, the most telling ones, and a
+/// list of the others.
+fn functions_text(set: &FunctionSet, order: &[usize], budget: usize) -> String {
+    let functions: Vec<&ValidatedFunction> = set.iter().map(AsRef::as_ref).collect();
+    let least = Room::LEAST.description + Room::LEAST.parameters + Room::LEAST.source + FRAME;
+    let room = Room::for_all(set, budget);
+    let all: String = functions.iter().map(|function| function_text(function, room)).collect();
+    if characters(&all) <= budget || functions.len() * least <= budget {
+        return all;
+    }
+    let lists = LISTED.map(|description| listed(&functions, description));
+    let fits = |list: &&String| characters(list) <= budget / 3 * 2;
+    let list = lists.iter().find(fits).cloned().unwrap_or_else(|| cut_middle(&lists[LISTED.len() - 1], budget / 3 * 2));
+    let count = budget.saturating_sub(characters(&list)) / least;
+    let mut shown: Vec<usize> = order.iter().copied().take(count).collect();
+    shown.sort_unstable();
+    let mut text = format!(
+        "They are too many to be shown whole. All of them, in short:\n\n{list}\n\
+         Those that are called most, above all where a task was not solved ({} of {}):\n\n",
+        shown.len(),
+        functions.len(),
+    );
+    for place in shown {
+        text.push_str(&function_text(functions[place], Room::LEAST));
+    }
+    text
+}
+
+fn listed(functions: &[&ValidatedFunction], description: usize) -> String {
+    let line = |function: &&ValidatedFunction| {
+        let signature = &function.draft().signature;
+        if description == 0 {
+            return format!("`{}`\n", signature.name());
+        }
+        let parameters: Vec<&str> = signature.parameter_names().map(|(name, _)| name).take(8).collect();
+        let said: String = signature.description().split_whitespace().collect::<Vec<_>>().join(" ");
+        let said: String = said.chars().take(description).collect();
+        format!("- `{}({})`: {said}\n", signature.name(), cut_middle(&parameters.join(", "), 80))
+    };
+    functions.iter().map(line).collect()
 }
 
 fn function_text(function: &ValidatedFunction, room: Room) -> String {
@@ -76,33 +141,6 @@ fn function_text(function: &ValidatedFunction, room: Room) -> String {
         draft.language,
         fenced(draft.language.as_str(), &cut_middle(&draft.source, room.source)),
     )
-}
-
-fn evidence_text(evidence: &[Evidence]) -> String {
-    if evidence.is_empty() {
-        return String::new();
-    }
-    let mut text = String::from(
-        "What the conversations say of them:\n\n\
-         | function | calls | returned | failed | not run | tasks that used it | of these solved | tokens per request |\n\
-         |---|---|---|---|---|---|---|---|\n",
-    );
-    for line in evidence {
-        let errors: Vec<String> = line.errors.iter().map(|(status, count)| format!("{count} {status}")).collect();
-        let errors = if errors.is_empty() { "0".to_owned() } else { errors.join(", ") };
-        text.push_str(&format!(
-            "| `{}` | {} | {} | {errors} | {} | {} | {} | {} |\n",
-            line.name,
-            line.calls,
-            line.successes,
-            line.refused,
-            line.tasks_used,
-            line.tasks_solved,
-            line.signature_tokens,
-        ));
-    }
-    text.push('\n');
-    text
 }
 
 /// Calls of names that are not in the set: built-in tools, and functions that the assistant wished for.

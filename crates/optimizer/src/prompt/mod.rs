@@ -5,12 +5,13 @@
 //! conversations the unsolved ones come first, then a sample of the solved ones spread over the task order. Long values
 //! are cut in their middle, and whatever is left out is said.
 //!
-//! What is never left out can take more than the budget: every function of the set, with up to about 1000 characters of
-//! it and a line of evidence, and the best-scored failure.
+//! Of a set that is too large even for the least of each function, all are listed in short, and the most telling are shown.
+//! What is never left out can take more than the budget: the best-scored failure.
 //!
 //! Wording stands in `prompts/*.md`, which are reviewed like code.
 
 mod current;
+mod evidence;
 mod failed;
 mod fenced;
 mod record;
@@ -33,7 +34,7 @@ pub(crate) struct Prompt {
 pub(crate) fn write(input: &StepInput<'_>, settings: &StepSettings) -> Prompt {
     let system = instructions(settings);
     let budget = settings.prompt_token_budget.saturating_mul(4).saturating_sub(characters(&system));
-    let mut user = current::write(input, budget / 2);
+    let mut user = current::write(input, budget / 2, settings.retire_after);
     user.push_str(&failed::write(input, budget / 6));
     user.push_str(&record::write_all(input.records, budget.saturating_sub(characters(&user))));
     user.push_str(&format!(

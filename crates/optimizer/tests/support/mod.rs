@@ -76,8 +76,12 @@ pub fn draft(definition: &Value) -> FunctionDraft {
 pub fn set(definitions: &[Value]) -> Arc<FunctionSet> {
     let toy_runtime = Toy::default();
     let settings = settings();
-    let context =
-        greensand_optimizer::AdmissionContext { runtime: &toy_runtime, settings: &settings.admission, train: &[] };
+    let context = greensand_optimizer::AdmissionContext {
+        runtime: &toy_runtime,
+        settings: &settings.admission,
+        train: &[],
+        records: &[],
+    };
     let drafts = definitions.iter().map(draft).collect();
     Arc::new(block_on(greensand_optimizer::readmit(drafts, None, context)).unwrap().unwrap().set)
 }
