@@ -32,6 +32,7 @@ pub mod doctor;
 mod environment;
 mod equipment;
 mod evaluate;
+pub mod events;
 mod init;
 mod interrupt;
 mod observer;

@@ -14,9 +14,11 @@
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use greensand_app::batch::BatchError;
+use greensand_app::events::{EventLine, FailedLine};
 use greensand_app::packages::{PackageError, RequirementError};
 use greensand_app::store::StoreError;
 use greensand_app::{
@@ -24,7 +26,8 @@ use greensand_app::{
     SolveError, TrainError, TrainErrorKind,
 };
 
-use crate::terminal::{BAD, BOLD, Terminal};
+use crate::progress;
+use crate::terminal::{Answers, BAD, BOLD, Terminal};
 use crate::text;
 
 /// How a command ended that did not fail.
@@ -45,6 +48,9 @@ pub(crate) enum FailureKind {
     Asked,
     /// The model backend failed.
     Model,
+    /// The budget is spent.
+    #[expect(dead_code, reason = "no setting bounds a budget yet")]
+    Budget,
     /// We have a bug.
     Bug,
     /// Whoever read our output went away: no failure, and nothing to say.
@@ -58,6 +64,14 @@ pub(crate) struct Failure {
     message: String,
     causes: Vec<String>,
     hint: Option<String>,
+    left: Box<Left>,
+}
+
+/// What a command left behind before it failed, for programs.
+#[derive(Debug, Default)]
+struct Left {
+    run: Option<PathBuf>,
+    report: Option<serde_json::Value>,
 }
 
 impl Failure {
@@ -109,17 +123,53 @@ impl Failure {
         Self { hint: hint.or(self.hint), ..self }
     }
 
-    /// Tells the person at the terminal, and returns the exit code.
-    pub(crate) fn report(&self, terminal: &Terminal) -> ExitCode {
+    /// Names the folder of the run, for programs.
+    pub(crate) fn of_run(mut self, run: Option<&Path>) -> Self {
+        self.left.run = run.map(Path::to_owned);
+        self
+    }
+
+    /// Adds what came out until then, for programs.
+    pub(crate) fn with_report(mut self, report: &impl serde::Serialize) -> Self {
+        self.left.report = serde_json::to_value(report).ok();
+        self
+    }
+
+    /// Tells the person at the terminal and the program that reads the results, and returns the exit code.
+    pub(crate) fn report(self, terminal: &Terminal) -> ExitCode {
+        self.tell(terminal);
+        self.answer(terminal)
+    }
+
+    /// Tells the person at the terminal.
+    pub(crate) fn tell(&self, terminal: &Terminal) {
         if self.kind != FailureKind::Closed {
             // Nobody is left to tell when standard error is closed, too.
             let _ = self.write(&mut terminal.err());
         }
-        ExitCode::from(self.kind.exit_code())
+    }
+
+    /// Tells the program that reads the results, if one does, and returns the exit code.
+    pub(crate) fn answer(self, terminal: &Terminal) -> ExitCode {
+        let exit_code = self.kind.exit_code();
+        if self.kind != FailureKind::Closed && terminal.answers() == Answers::Json {
+            let line = FailedLine {
+                error: self.message,
+                causes: self.causes,
+                kind: self.kind.as_str().into(),
+                hint: self.hint,
+                exit_code,
+                run: self.left.run.map(|run| run.display().to_string()),
+                report: self.left.report,
+            };
+            // The exit code says the same to whoever cannot read it.
+            let _ = progress::write_line(&EventLine::Failed(line), terminal);
+        }
+        ExitCode::from(exit_code)
     }
 
     fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), causes: Vec::new(), hint: None }
+        Self { kind, message: message.into(), causes: Vec::new(), hint: None, left: Box::default() }
     }
 
     fn write(&self, output: &mut impl Write) -> io::Result<()> {
@@ -141,7 +191,20 @@ impl FailureKind {
             Self::No => 1,
             Self::Asked => 2,
             Self::Model => 3,
+            Self::Budget => 4,
             Self::Bug => 70,
+        }
+    }
+
+    /// Returns the word for programs.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::No => "no",
+            Self::Asked => "asked",
+            Self::Model => "model",
+            Self::Budget => "budget",
+            Self::Bug => "bug",
         }
     }
 }
@@ -231,7 +294,7 @@ impl From<TrainError> for Failure {
         };
         let shown = error.run().map(|run| format!("`greensand show {}` shows the run until then", run.display()));
         let hints: Vec<_> = error.hint().into_iter().chain(shown).collect();
-        Self::of(kind, &error).hint_if((!hints.is_empty()).then(|| hints.join("; ")))
+        Self::of(kind, &error).hint_if((!hints.is_empty()).then(|| hints.join("; "))).of_run(error.run())
     }
 }
 

@@ -18,7 +18,7 @@ use clap::{CommandFactory, FromArgMatches};
 
 use commands::Cli;
 use failure::{Ending, Failure};
-use terminal::{ColorWhen, Talk, Terminal};
+use terminal::{Answers, ColorWhen, Talk, Terminal};
 
 /// The first argument of this program when the sandbox starts it as its helper; nobody types it.
 const HELPER_COMMAND: &str = "sandbox-helper";
@@ -30,12 +30,13 @@ fn main() -> ExitCode {
         return greensand_app::run_sandbox_helper(arguments);
     }
     let color = ColorWhen::of_arguments(std::env::args_os());
+    let answers = Answers::of_arguments(std::env::args_os());
     let matches = Cli::command().color(color.for_parser()).try_get_matches();
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(said) => return say(&said, &Terminal::new(color, Talk::Normal)),
+        Err(said) => return say(&said, &Terminal::new(color, Talk::Normal, answers)),
     };
-    let terminal = Terminal::new(color, if cli.quiet { Talk::Quiet } else { Talk::Normal });
+    let terminal = Terminal::new(color, if cli.quiet { Talk::Quiet } else { Talk::Normal }, answers);
     install_panic_hook(terminal);
     let run = || match cli.command {
         Some(command) => command.run(&terminal),
@@ -45,14 +46,16 @@ fn main() -> ExitCode {
         Ok(Ok(Ending::Done)) => ExitCode::SUCCESS,
         Ok(Ok(Ending::No)) => ExitCode::from(1),
         Ok(Err(failure)) => failure.report(&terminal),
-        Err(_) => ExitCode::from(70),
+        // The hook has told the person; a program is told here, by the last line.
+        Err(_) => Failure::bug("greensand panicked: standard error says where").answer(&terminal),
     }
 }
 
 /// Writes the help, the version, or what is wrong with the flags. Help that cannot be written is a failure like any other.
 fn say(said: &clap::Error, terminal: &Terminal) -> ExitCode {
     match said.print() {
-        Ok(()) => ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2)),
+        Ok(()) if said.use_stderr() => Failure::asked(said.render().to_string().trim().to_owned()).answer(terminal),
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => Failure::from(error).report(terminal),
     }
 }
@@ -63,6 +66,6 @@ fn install_panic_hook(terminal: Terminal) {
         let what = panic.payload_as_str().unwrap_or("a panic without words");
         let place = panic.location().map(|place| format!(" ({place})")).unwrap_or_default();
         let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
-        let _ = Failure::bug(format!("thread `{thread}` panicked: {what}{place}")).report(&terminal);
+        Failure::bug(format!("thread `{thread}` panicked: {what}{place}")).tell(&terminal);
     }));
 }

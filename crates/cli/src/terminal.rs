@@ -75,17 +75,35 @@ pub(crate) enum Talk {
     Quiet,
 }
 
+/// Who reads the results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// A person.
+    Words,
+    /// A program, which is told of failures on standard output, too.
+    Json,
+}
+
+impl Answers {
+    /// Finds the flag before the arguments are parsed, so that a program also reads what is wrong with them.
+    pub(crate) fn of_arguments(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Self {
+        let mut arguments = arguments.into_iter().take_while(|argument| argument != "--");
+        if arguments.any(|argument| argument == "--json") { Self::Json } else { Self::Words }
+    }
+}
+
 /// The two streams of the process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terminal {
     color: ColorWhen,
     talk: Talk,
+    answers: Answers,
 }
 
 impl Terminal {
     /// Takes the streams of this process.
-    pub(crate) fn new(color: ColorWhen, talk: Talk) -> Self {
-        Self { color, talk }
+    pub(crate) fn new(color: ColorWhen, talk: Talk, answers: Answers) -> Self {
+        Self { color, talk, answers }
     }
 
     /// Returns the stream of results, for text with styles. It is not buffered beyond a line.
@@ -119,6 +137,11 @@ impl Terminal {
     /// Says whether progress may be drawn.
     pub(crate) fn draws_progress(&self) -> bool {
         self.talk == Talk::Normal && io::stderr().is_terminal()
+    }
+
+    /// Says who reads the results.
+    pub(crate) fn answers(&self) -> Answers {
+        self.answers
     }
 
     /// Says whether talk is wanted at all.

@@ -32,7 +32,7 @@ fn a_run_can_be_trained_shown_compared_called_and_measured() {
     ])
     .code(0)
     .says("epoch 1: accepted");
-    let report = trained.json();
+    let report = trained.last_line()["report"].clone();
     assert_eq!(report["epochs"].as_array().unwrap().len(), 2, "{report}");
     assert_eq!(report["epochs"][1]["decision"]["decision"], "accepted");
     let function = report["functions"][0]["name"].as_str().unwrap().to_owned();
@@ -57,7 +57,8 @@ fn a_run_can_be_trained_shown_compared_called_and_measured() {
     greensand(&["call", run, "missing"]).code(2).says(&format!("there are: `{function}`"));
 
     let best = report["epochs"][1]["decision"]["score"].as_f64().unwrap();
-    let evaluated = greensand(&["eval", &quickstart(), "--set", run, "--split", "validation", "--json"]).code(0).json();
+    let evaluated = greensand(&["eval", &quickstart(), "--set", run, "--split", "validation", "--json"]).code(0);
+    let evaluated = evaluated.last_line()["report"].clone();
     assert!((evaluated["score"].as_f64().unwrap() - best).abs() < 1e-9, "{evaluated}");
     let text = greensand(&["eval", &quickstart(), "--set", &format!("{run}:initial"), "--split", "validation"]).code(0);
     assert!(text.stdout.starts_with("validation "), "{}", text.stdout);

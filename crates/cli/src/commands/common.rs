@@ -7,15 +7,16 @@ use std::path::Path;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
+use greensand_app::events::EventLine;
 use greensand_app::{
     Environment, GuestTemplate, HelperProgram, ImageKeeping, ImageReport, InstanceMode, Overrides, Sandbox,
     SandboxSettings,
 };
 use greensand_types::{HostFault, Language, SourceText};
 
-use crate::failure::{Failure, FailureKind};
-use crate::progress::ImageBar;
-use crate::terminal::{Terminal, WARN};
+use crate::failure::{Ending, Failure, FailureKind};
+use crate::progress::{self, ImageBar};
+use crate::terminal::{Answers, Terminal, WARN};
 use crate::text;
 
 /// Flags that choose the models and the settings of a run.
@@ -236,6 +237,37 @@ pub(super) fn write_text(text: &str, terminal: &Terminal) -> Result<(), Failure>
     let mut out = terminal.out();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
+}
+
+/// Writes a report for a person; a program gets it in its last line.
+pub(super) fn write_text_of(report: &str, terminal: &Terminal) -> Result<(), Failure> {
+    match terminal.answers() {
+        Answers::Words => write_text(report, terminal),
+        Answers::Json => Ok(()),
+    }
+}
+
+/// Writes the last line of work that came to an end, for a program.
+pub(super) fn write_finished(
+    ending: Ending,
+    run: Option<&Path>,
+    report: &impl serde::Serialize,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
+    if terminal.answers() == Answers::Words {
+        return Ok(());
+    }
+    let (word, exit_code) = match ending {
+        Ending::Done => ("finished", 0),
+        Ending::No => ("interrupted", 1),
+    };
+    let line = EventLine::Finished {
+        ending: word.into(),
+        run: run.map(|run| run.display().to_string()),
+        exit_code,
+        report: serde_json::to_value(report).map_err(|error| Failure::bug(error.to_string()))?,
+    };
+    Ok(progress::write_line(&line, terminal)?)
 }
 
 /// Writes a value as indented JSON.

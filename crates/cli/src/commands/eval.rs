@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "KEY=VALUE")]
     setting: Vec<String>,
 
-    /// Prints the report as JSON, with every task
+    /// Prints events as lines of JSON; the last one has the report, with every task
     #[arg(long)]
     json: bool,
 }
@@ -50,7 +50,7 @@ model fails or too many tasks have no score.
 
 Examples:
   greensand eval my-agent --set runs/RUN --split test
-  greensand eval my-agent --set runs/RUN:initial --split test --json
+  greensand eval my-agent --set runs/RUN:initial --split test --json | tail -n 1 | jq .report.score
   greensand eval examples/quickstart --set empty --split validation";
 
 /// The most unsolved tasks that are listed; JSON has all.
@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     let project = open_project(&arguments.project, &overrides, &environment)?;
     let sandbox = packages::open_project_sandbox(&project, &environment, terminal)?;
     let equipment = Equipment::open(&project, Arc::new(sandbox.clone()), &environment)?;
-    let progress = Progress::new(terminal);
+    let progress = Progress::new("eval", terminal);
     let measured = prepare(&sandbox, &project.settings, &progress).map_err(Failure::from).and_then(|()| {
         let interrupt = interrupt::on_signals(*terminal)?;
         common::block_on_all(async {
@@ -76,16 +76,14 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     });
     progress.finish();
     let report = measured??;
-    if arguments.json {
-        common::write_json(&report, terminal)?;
-    } else {
-        common::write_text(&report_text(&report), terminal)?;
+    common::write_text_of(&report_text(&report), terminal)?;
+    let json = serde_json::to_value(&report).map_err(|error| Failure::bug(error.to_string()))?;
+    if let Some(error) = report.error {
+        return Err(Failure::from(error).with_report(&json));
     }
-    match report.error {
-        Some(error) => Err(error.into()),
-        None if report.interrupted => Ok(Ending::No),
-        None => Ok(Ending::Done),
-    }
+    let ending = if report.interrupted { Ending::No } else { Ending::Done };
+    common::write_finished(ending, None, &json, terminal)?;
+    Ok(ending)
 }
 
 fn report_text(report: &EvalReport) -> String {

@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     #[arg(long = "set", visible_alias = "setting", value_name = "KEY=VALUE")]
     settings: Vec<String>,
 
-    /// Prints the final report as JSON
+    /// Prints events as lines of JSON; the last one has the report
     #[arg(long)]
     json: bool,
 }
@@ -52,7 +52,7 @@ Examples:
   greensand train examples/quickstart
   greensand train my-agent --model gpt-4.1-mini --jobs 16
   greensand train my-agent --model qwen3 --base-url http://localhost:11434/v1
-  greensand train my-agent --epochs 5 --set limits.wall_ms=500 --json > report.json";
+  greensand train my-agent --epochs 5 --set limits.wall_ms=500 --json | tail -n 1 | jq .report";
 
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
     let environment = common::environment()?;
@@ -70,24 +70,26 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     project.command = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
     let sandbox = packages::open_project_sandbox(&project, &environment, terminal)?;
     let equipment = Equipment::open(&project, Arc::new(sandbox.clone()), &environment)?;
-    let progress = Progress::new(terminal);
+    let progress = Progress::new("train", terminal);
     let report = work(&project, &sandbox, &equipment, &progress, terminal);
     progress.finish();
     let report = report?;
-    if arguments.json {
-        common::write_json(&report.report, terminal)?;
-    } else {
-        common::write_text(&text::block(&report.report.to_text()), terminal)?;
-    }
-    tell_next(&report, terminal);
-    match report.ending {
-        RunEnding::Finished => Ok(Ending::Done),
-        RunEnding::Interrupted => Ok(Ending::No),
+    let ending = match report.ending {
+        RunEnding::Finished => Ending::Done,
+        RunEnding::Interrupted => Ending::No,
         RunEnding::TooMuchMissing => {
-            let reason = report.report.stop.map_or_else(|| "too many tasks have no score".into(), |stop| stop.reason);
-            Err(Failure::model(reason).hint("see to the first cause in the report, then train again"))
+            common::write_text_of(&text::block(&report.report.to_text()), terminal)?;
+            let reason = report.report.stop.as_ref().map(|stop| stop.reason.clone());
+            return Err(Failure::model(reason.unwrap_or_else(|| "too many tasks have no score".into()))
+                .hint("see to the first cause in the report, then train again")
+                .of_run(Some(report.folder.path()))
+                .with_report(&report.report));
         }
-    }
+    };
+    common::write_text_of(&text::block(&report.report.to_text()), terminal)?;
+    common::write_finished(ending, Some(report.folder.path()), &report.report, terminal)?;
+    tell_next(&report, terminal);
+    Ok(ending)
 }
 
 fn work(

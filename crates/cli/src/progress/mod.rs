@@ -2,11 +2,13 @@
 //!
 //! [`Progress`] watches a training or an evaluation. On a terminal it keeps bars at the bottom (epoch, tasks, image) and writes
 //! its lines above them; into a pipe it writes the lines only; with `--quiet` it is silent. All of it goes to standard
-//! error. [`ImageBar`] is the same for commands that only need an image.
+//! error. With `--json` each event is a line of JSON on standard output besides. [`ImageBar`] is the same for commands that only need an image.
 
+mod events;
 mod image;
 mod lines;
 
+pub(crate) use events::write_line;
 pub(crate) use image::ImageBar;
 
 use std::sync::Mutex;
@@ -15,8 +17,9 @@ use std::time::Duration;
 use greensand_app::{Event, Observer, Split, Tally};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::terminal::{Talk, Terminal};
+use crate::terminal::{Answers, Talk, Terminal};
 use crate::text;
+use events::JsonEvents;
 use lines::{decision_line, percent, proposal_lines, tally_words};
 
 /// How often a bar is drawn at most, per second.
@@ -28,6 +31,7 @@ const TICK: Duration = Duration::from_millis(120);
 pub(crate) struct Progress {
     terminal: Terminal,
     bars: MultiProgress,
+    events: Option<JsonEvents>,
     now: Mutex<Now>,
 }
 
@@ -41,13 +45,14 @@ struct Now {
 }
 
 impl Progress {
-    /// Watches for a terminal.
-    pub(crate) fn new(terminal: &Terminal) -> Self {
+    /// Watches the work of a command.
+    pub(crate) fn new(command: &str, terminal: &Terminal) -> Self {
         let target = match terminal.draws_progress() {
             true => ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND),
             false => ProgressDrawTarget::hidden(),
         };
-        Self { terminal: *terminal, bars: MultiProgress::with_draw_target(target), now: Mutex::default() }
+        let events = (terminal.answers() == Answers::Json).then(|| JsonEvents::open(command, terminal));
+        Self { terminal: *terminal, bars: MultiProgress::with_draw_target(target), events, now: Mutex::default() }
     }
 
     /// Takes the bars off the screen; what comes now is the result.
@@ -114,6 +119,9 @@ impl Progress {
 
 impl Observer for Progress {
     fn event(&self, event: Event<'_>) {
+        if let Some(events) = &self.events {
+            events.event(&event);
+        }
         match event {
             Event::PreparingImage { language, progress } => {
                 let mut now = self.now();

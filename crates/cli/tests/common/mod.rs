@@ -72,6 +72,12 @@ impl Answer {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }
 
+    /// Reads the last line of the results as JSON.
+    #[track_caller]
+    pub(crate) fn last_line(&self) -> serde_json::Value {
+        self.json_lines().pop().unwrap_or_else(|| panic!("no results\nstderr: {}", self.stderr))
+    }
+
     /// Reads the results as lines of JSON.
     #[track_caller]
     pub(crate) fn json_lines(&self) -> Vec<serde_json::Value> {

@@ -1,0 +1,142 @@
+//! What programs rely on: events as lines of JSON, failures among them, and exit codes.
+
+#![expect(clippy::unwrap_used, reason = "in a test, an unwrap is an assertion")]
+
+mod common;
+
+use std::process::Command;
+
+use common::{Answer, greensand, quickstart};
+use serde_json::Value;
+
+fn train(runs: &tempfile::TempDir, more: &[&str]) -> Answer {
+    let (project, runs) = (quickstart(), runs.path().to_str().unwrap().to_owned());
+    let all: Vec<&str> = ["train", &project, "--runs", &runs].iter().chain(more).copied().collect();
+    greensand(&all)
+}
+
+/// The settings that make a run fail at its first request: nothing listens on the discard port.
+const NO_MODEL: &[&str] = &[
+    "--model",
+    "m",
+    "--base-url",
+    "http://127.0.0.1:9/v1",
+    "--set",
+    "model.max_retries=0",
+    "--set",
+    "optimizer.model.max_retries=0",
+];
+
+fn names(lines: &[Value]) -> Vec<&str> {
+    lines.iter().map(|line| line["event"].as_str().expect("each line names its event")).collect()
+}
+
+#[test]
+fn a_program_reads_each_event_as_it_happens_and_the_report_last() {
+    let runs = tempfile::tempdir().unwrap();
+    let answer = train(&runs, &["--epochs", "1", "--json", "--quiet"]).code(0);
+    assert_eq!(answer.stderr, "");
+    let lines = answer.json_lines();
+    let names = names(&lines);
+    assert_eq!((lines[0]["event"].as_str(), lines[0]["format"].as_u64()), (Some("opened"), Some(1)));
+    let landmarks: Vec<_> = names
+        .iter()
+        .filter(|name| !matches!(**name, "task_done" | "preparing_image" | "image_ready" | "opened" | "proposed"))
+        .collect();
+    assert_eq!(
+        landmarks[..7],
+        [
+            &"run_opened",
+            &"epoch_started",
+            &"evaluation_started",
+            &"evaluation_done",
+            &"decided",
+            &"evaluation_started",
+            &"evaluation_done"
+        ]
+    );
+    assert!(names.iter().filter(|name| **name == "task_done").count() >= 24);
+    assert!(names.contains(&"proposed"));
+    let last = lines.last().unwrap();
+    assert_eq!((last["event"].as_str(), last["exit_code"].as_u64()), (Some("finished"), Some(0)));
+    let run = last["run"].as_str().unwrap();
+    assert_eq!(lines.iter().find(|line| line["event"] == "run_opened").unwrap()["run"], last["run"]);
+    assert_eq!(greensand(&["show", run, "--json"]).code(0).json(), last["report"]);
+}
+
+#[test]
+fn a_failure_is_a_last_line_with_what_to_do() {
+    let runs = tempfile::tempdir().unwrap();
+    let answer = train(&runs, &[NO_MODEL, &["--json"]].concat()).code(3);
+    let lines = answer.json_lines();
+    assert_eq!(lines[0]["event"], "opened");
+    let last = lines.last().unwrap();
+    assert_eq!((last["event"].as_str(), last["kind"].as_str()), (Some("failed"), Some("model")), "{last}");
+    assert_eq!(last["exit_code"], 3);
+    for member in ["error", "hint", "run"] {
+        assert!(last[member].as_str().is_some_and(|text| !text.is_empty()), "no `{member}`: {last}");
+    }
+}
+
+#[test]
+fn no_failure_leaves_a_program_without_an_answer() {
+    for (arguments, kind) in [
+        (&["train", "missing", "--json"][..], "asked"),
+        (&["train", "--epoch", "1", "--json"], "asked"),
+        (&["eval", ".", "--set", "empty", "--split", "tset", "--json"], "asked"),
+        (&["show", "missing", "--json"], "asked"),
+        (&["report", "missing", "--json"], "asked"),
+        (&["call", "missing.py", "f", "--json"], "asked"),
+        (&["trian", "--json"], "asked"),
+    ] {
+        let answer = greensand(arguments).code(2);
+        assert!(answer.stderr.starts_with("error: "), "{arguments:?}: {}", answer.stderr);
+        let last = answer.last_line();
+        assert_eq!((last["event"].as_str(), last["kind"].as_str()), (Some("failed"), Some(kind)), "{arguments:?}");
+        assert_eq!(last["exit_code"], 2, "{arguments:?}");
+        assert!(!last["error"].as_str().unwrap().contains('\u{1b}'), "{last}");
+    }
+}
+
+#[test]
+fn each_exit_code_means_one_thing() {
+    let runs = tempfile::tempdir().unwrap();
+    let no = repository_file("examples/quickstart/make_tasks.py");
+    train(&runs, &["--epochs", "1"]).code(0);
+    greensand(&["call", &no, "no_such_function"]).code(1);
+    greensand(&["train", "missing"]).code(2);
+    train(&runs, NO_MODEL).code(3);
+}
+
+/// A process that runs out of open files fails at many places; wherever that is, the program that reads it is told.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_failure_of_the_host_is_answered_too_and_has_its_own_code() {
+    let runs = tempfile::tempdir().unwrap();
+    // So that the image is there.
+    train(&runs, &["--epochs", "1"]).code(0);
+    let mut codes = Vec::new();
+    for files in 4..=14 {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -n {files}; exec \"$@\"");
+        shell.args(["-c", &script, "sh"]);
+        let (project, runs) = (quickstart(), runs.path().to_str().unwrap().to_owned());
+        let inner = common::command(&["train", &project, "--runs", &runs, "--json"]);
+        shell.arg(inner.get_program()).args(inner.get_args());
+        for (name, value) in inner.get_envs() {
+            if let Some(value) = value {
+                shell.env(name, value);
+            }
+        }
+        let answer = common::run(shell, b"");
+        let code = answer.code.unwrap();
+        let last = answer.last_line();
+        assert_eq!((last["event"].as_str(), last["exit_code"].as_i64()), (Some("failed"), Some(i64::from(code))));
+        codes.push(code);
+    }
+    assert!(codes.contains(&70), "{codes:?}");
+}
+
+fn repository_file(path: &str) -> String {
+    common::repository().join(path).display().to_string()
+}
