@@ -150,7 +150,7 @@ fn prose_is_a_reply() {
             text: "The answer is 2.".into(),
             calls: Vec::new(),
             finish: FinishReason::Stop,
-            usage: TokenUsage { requests: 1, prompt_tokens: 10, completion_tokens: 5 },
+            usage: TokenUsage { requests: 1, prompt_tokens: 10, completion_tokens: 5, ..TokenUsage::default() },
         }
     );
 }

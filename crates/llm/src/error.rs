@@ -31,6 +31,8 @@ pub enum ModelErrorKind {
     BadReply,
     /// The script or the journal has no reply to this request.
     Exhausted,
+    /// Our own budget does not cover the request, which was not sent.
+    BudgetSpent,
 }
 
 impl ModelErrorKind {
@@ -46,6 +48,7 @@ impl ModelErrorKind {
             Self::UnknownModel => "unknown_model",
             Self::BadReply => "bad_reply",
             Self::Exhausted => "exhausted",
+            Self::BudgetSpent => "budget_spent",
         }
     }
 }
@@ -59,12 +62,20 @@ pub struct ModelError {
     hint: Option<String>,
     #[source]
     source: Option<Box<dyn Error + Send + Sync>>,
+    was_not_sent: bool,
 }
 
 impl ModelError {
     /// A fault of a kind, told in a sentence.
     pub fn new(kind: ModelErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, source: None }
+        Self { kind, message: message.into(), hint: None, source: None, was_not_sent: false }
+    }
+
+    /// Says that no byte of the request was sent: no connection came about.
+    #[must_use]
+    pub fn before_sending(mut self) -> Self {
+        self.was_not_sent = true;
+        self
     }
 
     /// Adds what the person at the terminal can do about it.
@@ -91,6 +102,21 @@ impl ModelError {
         self.hint.as_deref()
     }
 
+    /// Says whether the endpoint may have made a reply, and billed it, that never came here. A request that was refused, or
+    /// was never sent, costs nothing.
+    pub fn may_have_been_billed(&self) -> bool {
+        match self.kind {
+            ModelErrorKind::Unreachable | ModelErrorKind::TimedOut | ModelErrorKind::BadReply => !self.was_not_sent,
+            ModelErrorKind::RateLimited
+            | ModelErrorKind::QuotaSpent
+            | ModelErrorKind::Refused { .. }
+            | ModelErrorKind::Authentication
+            | ModelErrorKind::UnknownModel
+            | ModelErrorKind::Exhausted
+            | ModelErrorKind::BudgetSpent => false,
+        }
+    }
+
     /// Says whether the same request may get a reply later.
     pub fn is_transient(&self) -> bool {
         match self.kind {
@@ -102,15 +128,19 @@ impl ModelError {
             ModelErrorKind::QuotaSpent
             | ModelErrorKind::Authentication
             | ModelErrorKind::UnknownModel
-            | ModelErrorKind::Exhausted => false,
+            | ModelErrorKind::Exhausted
+            | ModelErrorKind::BudgetSpent => false,
         }
     }
 
     /// Says whether every other request to this backend will fail alike: a wrong key, a model that is not there, a
-    /// spent quota.
+    /// spent quota, a spent budget.
     pub fn concerns_every_request(&self) -> bool {
         match self.kind {
-            ModelErrorKind::QuotaSpent | ModelErrorKind::Authentication | ModelErrorKind::UnknownModel => true,
+            ModelErrorKind::QuotaSpent
+            | ModelErrorKind::Authentication
+            | ModelErrorKind::UnknownModel
+            | ModelErrorKind::BudgetSpent => true,
             ModelErrorKind::Unreachable
             | ModelErrorKind::TimedOut
             | ModelErrorKind::RateLimited
@@ -118,5 +148,27 @@ impl ModelError {
             | ModelErrorKind::BadReply
             | ModelErrorKind::Exhausted => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_refused_or_never_sent_was_not_billed() {
+        let billed = |kind| ModelError::new(kind, "m").may_have_been_billed();
+        for kind in [ModelErrorKind::TimedOut, ModelErrorKind::Unreachable, ModelErrorKind::BadReply] {
+            assert!(billed(kind), "{kind:?}");
+            assert!(!ModelError::new(kind, "m").before_sending().may_have_been_billed(), "{kind:?}");
+        }
+        let refusals = [
+            ModelErrorKind::RateLimited,
+            ModelErrorKind::QuotaSpent,
+            ModelErrorKind::Refused { status: 500 },
+            ModelErrorKind::Authentication,
+            ModelErrorKind::BudgetSpent,
+        ];
+        assert!(refusals.into_iter().all(|kind| !billed(kind)));
     }
 }

@@ -69,7 +69,7 @@ impl FunctionRuntime for Runtime {
 }
 
 pub(super) fn says(text: &str) -> ChatReply {
-    let usage = TokenUsage { requests: 1, prompt_tokens: 10, completion_tokens: 2 };
+    let usage = TokenUsage { requests: 1, prompt_tokens: 10, completion_tokens: 2, ..TokenUsage::default() };
     ChatReply { text: text.to_owned(), calls: Vec::new(), finish: FinishReason::Stop, usage }
 }
 

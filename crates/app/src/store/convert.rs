@@ -152,7 +152,9 @@ impl From<TokenUsage> for UsageRecord {
         Self {
             requests: usage.requests,
             prompt_tokens: usage.prompt_tokens,
+            cached_tokens: usage.cached_tokens,
             completion_tokens: usage.completion_tokens,
+            reasoning_tokens: usage.reasoning_tokens,
         }
     }
 }
@@ -162,7 +164,9 @@ impl From<UsageRecord> for TokenUsage {
         Self {
             requests: record.requests,
             prompt_tokens: record.prompt_tokens,
+            cached_tokens: record.cached_tokens,
             completion_tokens: record.completion_tokens,
+            reasoning_tokens: record.reasoning_tokens,
         }
     }
 }
@@ -334,7 +338,7 @@ mod tests {
             ],
             calls: calls.into_iter().zip(answers).map(|(call, answer)| ExecutedCall { call, answer }).collect(),
             verdict: Verdict { score: 0.1 + 0.2, is_satisfied: false, answer: None, feedback: "no".into() },
-            usage: TokenUsage { requests: 1, prompt_tokens: 2, completion_tokens: 3 },
+            usage: TokenUsage { requests: 1, prompt_tokens: 2, completion_tokens: 3, ..TokenUsage::default() },
         };
         let text = serde_json::to_string(&ConversationRecordLine::of(1, "train", &record)).unwrap();
         let line: ConversationRecordLine = serde_json::from_str(&text).unwrap();

@@ -112,10 +112,21 @@ pub struct VerdictRecord {
 pub struct UsageRecord {
     /// Replies.
     pub requests: u64,
-    /// Tokens of the prompts.
+    /// Tokens of the prompts, those from the endpoint's cache included.
     pub prompt_tokens: u64,
-    /// Tokens of the replies.
+    /// Those of them that the endpoint had in its cache.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cached_tokens: u64,
+    /// Tokens of the replies, hidden reasoning included.
     pub completion_tokens: u64,
+    /// Those of them that were hidden reasoning.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reasoning_tokens: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A closed conversation.

@@ -223,5 +223,7 @@ const TEST: &str = "test";
 fn add(sum: &mut UsageRecord, usage: UsageRecord) {
     sum.requests = sum.requests.saturating_add(usage.requests);
     sum.prompt_tokens = sum.prompt_tokens.saturating_add(usage.prompt_tokens);
+    sum.cached_tokens = sum.cached_tokens.saturating_add(usage.cached_tokens);
     sum.completion_tokens = sum.completion_tokens.saturating_add(usage.completion_tokens);
+    sum.reasoning_tokens = sum.reasoning_tokens.saturating_add(usage.reasoning_tokens);
 }

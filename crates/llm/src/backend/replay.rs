@@ -117,7 +117,7 @@ mod tests {
             text: text.into(),
             calls: Vec::new(),
             finish: FinishReason::Stop,
-            usage: TokenUsage { requests: 1, prompt_tokens: 5, completion_tokens: 1 },
+            usage: TokenUsage { requests: 1, prompt_tokens: 5, completion_tokens: 1, ..TokenUsage::default() },
         }
     }
 

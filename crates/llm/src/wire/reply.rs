@@ -147,7 +147,18 @@ pub(crate) fn with_unique_ids(mut calls: Vec<FunctionCall>, request: &ChatReques
 
 fn usage(usage: Option<&Value>) -> TokenUsage {
     let tokens = |field| usage.and_then(|usage| usage.get(field)?.as_u64()).unwrap_or(0);
-    TokenUsage { requests: 1, prompt_tokens: tokens("prompt_tokens"), completion_tokens: tokens("completion_tokens") }
+    let part = |of: &str, field| usage.and_then(|usage| usage.get(of)?.get(field)?.as_u64()).unwrap_or(0);
+    let (prompt_tokens, completion_tokens) = (tokens("prompt_tokens"), tokens("completion_tokens"));
+    // Some servers name what their cache had beside the prompt, and not within its details.
+    let cached = part("prompt_tokens_details", "cached_tokens").max(tokens("prompt_cache_hit_tokens"));
+    TokenUsage {
+        requests: 1,
+        prompt_tokens,
+        // A part is never larger than the whole, whatever the endpoint says.
+        cached_tokens: cached.min(prompt_tokens),
+        completion_tokens,
+        reasoning_tokens: part("completion_tokens_details", "reasoning_tokens").min(completion_tokens),
+    }
 }
 
 fn status_in(error: &Value) -> Option<u16> {
@@ -196,7 +207,10 @@ mod tests {
         assert_eq!(reply.text, "let me see");
         assert_eq!(reply.calls, [FunctionCall { id: "a".into(), name: "f".into(), arguments: "{\"n\": 1}".into() }]);
         assert_eq!(reply.finish, FinishReason::ToolCalls);
-        assert_eq!(reply.usage, TokenUsage { requests: 1, prompt_tokens: 10, completion_tokens: 3 });
+        assert_eq!(
+            reply.usage,
+            TokenUsage { requests: 1, prompt_tokens: 10, completion_tokens: 3, ..TokenUsage::default() }
+        );
     }
 
     #[test]
@@ -292,11 +306,36 @@ mod tests {
     }
 
     #[test]
+    fn cached_and_reasoning_tokens_are_parts_of_what_they_belong_to() {
+        for (usage, cached, reasoning) in [
+            (
+                json!({ "prompt_tokens_details": { "cached_tokens": 60 }, "completion_tokens_details": { "reasoning_tokens": 7 } }),
+                60,
+                7,
+            ),
+            (json!({ "prompt_cache_hit_tokens": 40 }), 40, 0),
+            (
+                json!({ "prompt_tokens_details": { "cached_tokens": 1000 }, "completion_tokens_details": { "reasoning_tokens": 99 } }),
+                100,
+                20,
+            ),
+            (json!({ "prompt_tokens_details": null, "completion_tokens_details": "x" }), 0, 0),
+        ] {
+            let mut usage = usage;
+            usage["prompt_tokens"] = 100.into();
+            usage["completion_tokens"] = 20.into();
+            let usage = read(json!({ "choices": [{ "message": {} }], "usage": usage })).unwrap().usage;
+            assert_eq!((usage.cached_tokens, usage.reasoning_tokens), (cached, reasoning));
+            assert_eq!((usage.prompt_tokens, usage.completion_tokens), (100, 20));
+        }
+    }
+
+    #[test]
     fn usage_is_optional_and_may_be_odd() {
         for usage in [json!(null), json!({}), json!("many"), json!({ "prompt_tokens": null, "completion_tokens": -1 })]
         {
             let reply = read(json!({ "choices": [{ "message": {} }], "usage": usage })).unwrap();
-            assert_eq!(reply.usage, TokenUsage { requests: 1, prompt_tokens: 0, completion_tokens: 0 });
+            assert_eq!(reply.usage, TokenUsage { requests: 1, ..TokenUsage::default() });
         }
     }
 

@@ -81,6 +81,6 @@ pub fn calls(calls: &[(&str, Value)]) -> ChatReply {
 }
 
 fn reply(text: &str, calls: Vec<FunctionCall>, finish: FinishReason) -> ChatReply {
-    let usage = TokenUsage { requests: 1, prompt_tokens: 100, completion_tokens: 10 };
+    let usage = TokenUsage { requests: 1, prompt_tokens: 100, completion_tokens: 10, ..TokenUsage::default() };
     ChatReply { text: text.to_owned(), calls, finish, usage }
 }

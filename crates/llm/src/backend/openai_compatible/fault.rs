@@ -98,7 +98,8 @@ impl Fault {
                 | ModelErrorKind::Unreachable
                 | ModelErrorKind::TimedOut
                 | ModelErrorKind::BadReply
-                | ModelErrorKind::Exhausted => false,
+                | ModelErrorKind::Exhausted
+                | ModelErrorKind::BudgetSpent => false,
             },
             Self::Unsendable(_) | Self::TooLarge { .. } | Self::NotACompletion { .. } => false,
         }
@@ -113,6 +114,7 @@ impl Fault {
             Self::NoConnection(error) => {
                 let message = format!("no connection to `{endpoint}`{tries}: {}", root_cause(&error));
                 ModelError::new(ModelErrorKind::Unreachable, message)
+                    .before_sending()
                     .with_hint("check that the server runs and that `base_url` is right")
                     .caused_by(error)
             }
@@ -197,7 +199,8 @@ fn refusal(
         | ModelErrorKind::Unreachable
         | ModelErrorKind::TimedOut
         | ModelErrorKind::BadReply
-        | ModelErrorKind::Exhausted => ("answered with an error".to_owned(), hint_for(status, location, checked)),
+        | ModelErrorKind::Exhausted
+        | ModelErrorKind::BudgetSpent => ("answered with an error".to_owned(), hint_for(status, location, checked)),
     };
     let error = ModelError::new(kind, format!("`{endpoint}` {what} (status {status}){tries}{quote}"));
     if hint.is_empty() { error } else { error.with_hint(hint) }

@@ -151,6 +151,7 @@ fn reply(table: Table<'_>, patterns: Patterns<'_>) -> Read<(Answer, Option<Durat
         requests: 1,
         prompt_tokens: tokens("prompt_tokens")?,
         completion_tokens: tokens("completion_tokens")?,
+        ..TokenUsage::default()
     };
     let finish = table.get("finish").map(|value| value.string()).transpose()?.map(FinishReason::from);
     let latency = table.get("latency_ms").map(latency).transpose()?;

@@ -163,7 +163,7 @@ fn a_reply_may_have_several_calls_text_and_a_price() {
             text: "both".into(),
             calls: vec![call("call_1", "f", "{}"), call("mine", "no such function", "{")],
             finish: FinishReason::ToolCalls,
-            usage: TokenUsage { requests: 1, prompt_tokens: 7, completion_tokens: 3 },
+            usage: TokenUsage { requests: 1, prompt_tokens: 7, completion_tokens: 3, ..TokenUsage::default() },
         }
     );
 }
