@@ -18,8 +18,9 @@ use greensand_types::{FunctionRuntime, Language, Limits};
 use crate::Environment;
 use crate::packages::{PackageError, allowed_packages};
 use crate::project::Project;
+use crate::recording::{RecordingBackend, RecordingRuntime};
 use crate::settings::{ModelSection, Settings};
-use crate::store::{RunFolder, StoreError};
+use crate::store::{RunFolder, RunWriter, StoreError};
 
 /// What a project works with. Nothing in it knows where its settings came from.
 #[derive(Clone)]
@@ -157,6 +158,19 @@ impl Equipment {
             },
             runtime,
         })
+    }
+
+    /// Returns the same with models and runtime whose every answer is kept in a run, and is taken from there if it is.
+    pub(crate) fn recorded_in(&self, run: &Arc<RunWriter>) -> Self {
+        let recorded = |backend: &Arc<dyn ModelBackend>| -> Arc<dyn ModelBackend> {
+            Arc::new(RecordingBackend::new(Arc::clone(backend), Arc::clone(run)))
+        };
+        Self {
+            assistant: recorded(&self.assistant),
+            optimizer: recorded(&self.optimizer),
+            runtime: Arc::new(RecordingRuntime::new(Arc::clone(&self.runtime), Arc::clone(run))),
+            ..self.clone()
+        }
     }
 
     /// Returns what admission allows, for functions that come from elsewhere than a step.

@@ -62,7 +62,10 @@ pub use prepare::prepare;
 pub use project::{Project, ProjectError, Split, open_project};
 pub use sets::{LoadedSet, SetError, SetSource};
 pub use settings::{Overrides, Settings, SettingsError};
-pub use train::{RunEnding, TrainError, TrainErrorKind, TrainReport, train};
+pub use train::{
+    Eras, ForkError, RecordedRun, RecordedRunError, RunEnding, TrainError, TrainErrorKind, TrainReport, fork, replay,
+    resume, train,
+};
 
 // What the faces need of the crates below: they depend on this crate alone, and on the values that flow.
 pub use greensand_agent::{SCORERS, SolveError};

@@ -1,21 +1,66 @@
+//! A model and a runtime whose every answer is in the folder of a run before anybody uses it, and is never asked for twice.
+
 use std::sync::Arc;
 
-use greensand_llm::{ChatReply, ChatRequest, ModelBackend, ModelError, ModelErrorKind};
-use greensand_types::BoxFuture;
+use greensand_llm::{ChatReply, ChatRequest, ModelBackend, ModelError, ModelErrorKind, Role};
+use greensand_types::{
+    BoxFuture, CallOutcome, ContentId, ContentIdBuilder, DescribeOutcome, Encoding, Entry, FunctionRuntime,
+    GrantedFunction, HostFault, Invocation, Language, Limits, SourceText,
+};
 
-use crate::store::{ReplyRecord, RunWriter};
+use crate::causes::with_causes;
+use crate::store::{JournalEvent, KeptOutcomeRecord, RunWriter, StoreError};
 
-/// A backend whose every reply is in the journal of a run before anybody uses it.
+/// A backend whose every reply is kept in a run before anybody uses it.
 ///
-/// A reply that cannot be kept is not given out: what was paid for and is lost must at least be known.
+/// What is kept already is not asked for again. A reply that cannot be kept is not given out: what was paid for and is lost
+/// must at least be known.
 pub(crate) struct RecordingBackend {
     backend: Arc<dyn ModelBackend>,
+    identity: String,
     run: Arc<RunWriter>,
 }
 
 impl RecordingBackend {
     pub(crate) fn new(backend: Arc<dyn ModelBackend>, run: Arc<RunWriter>) -> Self {
-        Self { backend, run }
+        Self { identity: backend.identity(), backend, run }
+    }
+
+    async fn ask(&self, request: &ChatRequest) -> Result<ChatReply, ModelError> {
+        if let Some(reply) = self.run.kept_reply(&self.identity, request).map_err(|error| self.unkept(error))? {
+            return Ok(reply);
+        }
+        if let Some(error) = self.must_be_kept(request)? {
+            return Err(error);
+        }
+        let reply = self.backend.chat(request).await?;
+        self.run.keep_reply(&self.identity, request, &reply).map_err(|error| self.unkept(error))?;
+        Ok(reply)
+    }
+
+    /// Returns the error of a request whose reply must be there: everything is, in a replay, and a step that stands in the
+    /// journal has had all its replies.
+    fn must_be_kept(&self, request: &ChatRequest) -> Result<Option<ModelError>, ModelError> {
+        let upcoming = self.run.upcoming().map_err(|error| self.unkept(error))?;
+        let recorded = match (request.role, upcoming) {
+            (Role::Optimizer, Some(JournalEvent::Step(step))) => Some(step),
+            _ => None,
+        };
+        if let Some(error) = recorded.as_ref().and_then(|step| step.error.clone()) {
+            return Ok(Some(ModelError::new(ModelErrorKind::Refused { status: 0 }, error)));
+        }
+        if recorded.is_none() && !self.run.is_replay() {
+            return Ok(None);
+        }
+        let message = format!("the run did not ask this before: {}", request.place());
+        let hint = "settings, tasks or program differ from those that the run was made with";
+        Ok(Some(ModelError::new(ModelErrorKind::Exhausted, message).with_hint(hint)))
+    }
+
+    /// Keeps the error of the disk, and stands in for it.
+    fn unkept(&self, error: StoreError) -> ModelError {
+        self.run.fail(error);
+        ModelError::new(ModelErrorKind::BadReply, "a reply could not be kept, or not be read again")
     }
 }
 
@@ -24,16 +69,150 @@ impl ModelBackend for RecordingBackend {
         self.backend.label()
     }
 
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+
     fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {
+        Box::pin(self.ask(request))
+    }
+}
+
+/// A runtime whose every outcome is kept in a run before anybody uses it.
+///
+/// What a call may reach of the host (its functions, its clock, files) is not in its id: the outcome of such a call is not
+/// kept.
+pub(crate) struct RecordingRuntime {
+    runtime: Arc<dyn FunctionRuntime>,
+    run: Arc<RunWriter>,
+}
+
+impl RecordingRuntime {
+    pub(crate) fn new(runtime: Arc<dyn FunctionRuntime>, run: Arc<RunWriter>) -> Self {
+        Self { runtime, run }
+    }
+
+    async fn kept<T>(
+        &self,
+        id: ContentId,
+        asked: impl Future<Output = Result<T, HostFault>>,
+        read: impl FnOnce(KeptOutcomeRecord) -> Result<T, String>,
+        write: impl FnOnce(ContentId, &T) -> KeptOutcomeRecord,
+    ) -> Result<T, HostFault> {
+        if let Some(record) = self.run.kept_outcome(id).map_err(|error| self.unkept(error))? {
+            return read(record).map_err(|reason| HostFault::new(format!("read a kept outcome: {reason}")));
+        }
+        let answer = asked.await?;
+        if !self.run.is_replay() {
+            self.run.keep_outcome(id, write(id, &answer)).map_err(|error| self.unkept(error))?;
+        }
+        Ok(answer)
+    }
+
+    fn unkept(&self, error: StoreError) -> HostFault {
+        let fault = HostFault::new(format!("keep an outcome: {}", with_causes(&error)));
+        self.run.fail(error);
+        fault
+    }
+}
+
+impl FunctionRuntime for RecordingRuntime {
+    fn invoke(&self, invocation: Invocation) -> BoxFuture<'_, Result<CallOutcome, HostFault>> {
         Box::pin(async move {
-            let reply = self.backend.chat(request).await?;
-            match self.run.append_reply(ReplyRecord::of(request, &reply)) {
-                Ok(()) => Ok(reply),
-                Err(error) => {
-                    self.run.fail(error);
-                    Err(ModelError::new(ModelErrorKind::BadReply, "a reply came and could not be kept"))
-                }
-            }
+            let Some(id) = id_of_call(&invocation) else { return self.runtime.invoke(invocation).await };
+            let asked = self.runtime.invoke(invocation);
+            self.kept(id, asked, KeptOutcomeRecord::into_call, KeptOutcomeRecord::of_call).await
         })
+    }
+
+    fn compile(&self, source: SourceText, limits: Limits) -> BoxFuture<'_, Result<CallOutcome, HostFault>> {
+        Box::pin(async move {
+            let id = id_of_look("compile", &source, "", &limits);
+            let asked = self.runtime.compile(source, limits);
+            self.kept(id, asked, KeptOutcomeRecord::into_call, KeptOutcomeRecord::of_call).await
+        })
+    }
+
+    fn describe(
+        &self,
+        source: SourceText,
+        entry: String,
+        limits: Limits,
+    ) -> BoxFuture<'_, Result<DescribeOutcome, HostFault>> {
+        Box::pin(async move {
+            let id = id_of_look("describe", &source, &entry, &limits);
+            let asked = self.runtime.describe(source, entry, limits);
+            self.kept(id, asked, KeptOutcomeRecord::into_look, KeptOutcomeRecord::of_look).await
+        })
+    }
+
+    fn default_limits(&self, language: &Language) -> Option<Limits> {
+        self.runtime.default_limits(language)
+    }
+}
+
+/// The id of everything that the outcome of a call depends on; none where that is more than can be named.
+fn id_of_call(invocation: &Invocation) -> Option<ContentId> {
+    let Invocation { source, entry, arguments, limits, grants, encoding, seed, tenant: _ } = invocation;
+    let reaches_host = grants.clock != Default::default() || grants.entropy != Default::default();
+    if reaches_host || !grants.files.is_empty() {
+        return None;
+    }
+    let mut id = ContentId::of("call");
+    add_source(&mut id, source);
+    match entry {
+        Entry::Function(name) => id.field(b"function").field(name.as_bytes()),
+        Entry::Script => id.field(b"script"),
+    };
+    id.field(arguments.get().as_bytes());
+    add_limits(&mut id, limits);
+    id.field(match encoding {
+        Encoding::Strict => b"strict",
+        Encoding::Tagged => b"tagged",
+    });
+    id.field(&seed.to_le_bytes());
+    for (name, function) in grants.functions.iter() {
+        let GrantedFunction::Learned(learned) = function else { return None };
+        id.field(name.as_str().as_bytes()).field(learned.entry.as_bytes());
+        add_source(&mut id, &learned.source);
+        add_limits(&mut id, &learned.limits);
+    }
+    Some(id.finish())
+}
+
+fn id_of_look(kind: &str, source: &SourceText, entry: &str, limits: &Limits) -> ContentId {
+    let mut id = ContentId::of(kind);
+    add_source(&mut id, source);
+    id.field(entry.as_bytes());
+    add_limits(&mut id, limits);
+    id.finish()
+}
+
+fn add_source(id: &mut ContentIdBuilder, source: &SourceText) {
+    let SourceText { language, text, packages } = source;
+    id.field(language.as_str().as_bytes()).field(text.as_bytes()).field(&(packages.len() as u64).to_le_bytes());
+    for package in packages {
+        id.field(package.as_bytes());
+    }
+}
+
+fn add_limits(id: &mut ContentIdBuilder, limits: &Limits) {
+    let Limits {
+        wall,
+        memory_bytes,
+        max_argument_bytes,
+        max_result_bytes,
+        max_stdout_bytes,
+        max_stderr_bytes,
+        build_wall,
+        build_memory_bytes,
+    } = limits;
+    for time in [wall, build_wall] {
+        id.field(&time.as_nanos().to_le_bytes());
+    }
+    let sizes =
+        [memory_bytes, max_argument_bytes, max_result_bytes, max_stdout_bytes, max_stderr_bytes, build_memory_bytes];
+    for size in sizes {
+        id.field(&size.to_le_bytes());
     }
 }

@@ -22,8 +22,8 @@ use greensand_app::events::{EventLine, FailedLine};
 use greensand_app::packages::{PackageError, RequirementError};
 use greensand_app::store::StoreError;
 use greensand_app::{
-    EquipmentError, EvaluateError, ImageError, InitError, ProjectError, SandboxError, SetError, SettingsError,
-    SolveError, TrainError, TrainErrorKind,
+    EquipmentError, EvaluateError, ForkError, ImageError, InitError, ProjectError, RecordedRunError, SandboxError,
+    SetError, SettingsError, SolveError, TrainError, TrainErrorKind,
 };
 
 use crate::progress;
@@ -241,7 +241,7 @@ impl From<StoreError> for Failure {
 
 fn kind_of_store(error: &StoreError) -> FailureKind {
     match error {
-        StoreError::Write { .. } => FailureKind::No,
+        StoreError::Write { .. } | StoreError::Diverged { .. } | StoreError::EndOfRecord { .. } => FailureKind::No,
         StoreError::Read { .. }
         | StoreError::Missing { .. }
         | StoreError::NoRun { .. }
@@ -251,6 +251,7 @@ fn kind_of_store(error: &StoreError) -> FailureKind {
         | StoreError::NoSet { .. }
         | StoreError::AmbiguousSet { .. }
         | StoreError::Changed { .. }
+        | StoreError::NotResumable { .. }
         | StoreError::InUse { .. } => FailureKind::Asked,
     }
 }
@@ -277,6 +278,34 @@ impl From<SetError> for Failure {
     }
 }
 
+impl From<RecordedRunError> for Failure {
+    fn from(error: RecordedRunError) -> Self {
+        Self::of(kind_of_recorded(&error), &error).hint_if(error.hint())
+    }
+}
+
+fn kind_of_recorded(error: &RecordedRunError) -> FailureKind {
+    match error {
+        RecordedRunError::Store(error) => kind_of_store(error),
+        RecordedRunError::Settings(_)
+        | RecordedRunError::Fixed { .. }
+        | RecordedRunError::Scorer(_)
+        | RecordedRunError::Tasks(_)
+        | RecordedRunError::TasksChanged { .. } => FailureKind::Asked,
+    }
+}
+
+impl From<ForkError> for Failure {
+    fn from(error: ForkError) -> Self {
+        let kind = match &error {
+            ForkError::Recorded(error) => kind_of_recorded(error),
+            ForkError::Store(error) => kind_of_store(error),
+            ForkError::TooFar { .. } | ForkError::Measuring { .. } => FailureKind::Asked,
+        };
+        Self::of(kind, &error).hint_if(error.hint())
+    }
+}
+
 impl From<EvaluateError> for Failure {
     fn from(error: EvaluateError) -> Self {
         Self::of(kind_of_evaluation(&error), &error).hint_if(error.hint())
@@ -292,7 +321,10 @@ impl From<TrainError> for Failure {
             TrainErrorKind::Optimizer(_) => FailureKind::Model,
             TrainErrorKind::Host(_) | TrainErrorKind::OutOfOrder(_) => FailureKind::Bug,
         };
-        let shown = error.run().map(|run| format!("`greensand show {}` shows the run until then", run.display()));
+        let shown = error.run().map(|run| {
+            let run = run.display();
+            format!("`greensand show {run}` shows the run until then; `greensand resume {run}` goes on with it")
+        });
         let hints: Vec<_> = error.hint().into_iter().chain(shown).collect();
         Self::of(kind, &error).hint_if((!hints.is_empty()).then(|| hints.join("; "))).of_run(error.run())
     }

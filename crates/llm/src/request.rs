@@ -97,7 +97,7 @@ impl ChatRequest {
     }
 
     /// Says for whom and when the request is, for messages.
-    pub(crate) fn place(&self) -> String {
+    pub fn place(&self) -> String {
         let task = self.task.as_ref().map(|task| format!(", task `{task}`")).unwrap_or_default();
         let functions = match self.functions.as_slice() {
             [] => "none".to_owned(),

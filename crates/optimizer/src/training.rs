@@ -216,6 +216,8 @@ pub struct Training {
     best_scores: Vec<Option<f64>>,
     failures: Vec<FailedSet>,
     fruitless: u32,
+    /// The last epoch that was decided on.
+    decided: u32,
 }
 
 impl Training {
@@ -228,6 +230,7 @@ impl Training {
             best_scores: Vec::new(),
             failures: Vec::new(),
             fruitless: 0,
+            decided: 0,
         }
     }
 
@@ -237,6 +240,17 @@ impl Training {
             Phase::Evaluating { epoch, set } => Next::Evaluate { epoch: *epoch, set: Arc::clone(set) },
             Phase::Proposing { epoch } => Next::Propose { epoch: *epoch },
             Phase::Finished(reason) => Next::Finished(reason.clone()),
+        }
+    }
+
+    /// Goes on under other rules. What was decided stays; whether the run is over is decided anew.
+    pub fn change_settings(&mut self, settings: TrainingSettings) {
+        self.settings = settings;
+        match self.phase {
+            Phase::Proposing { .. } | Phase::Finished(StopReason::MaxEpochs { .. } | StopReason::Patience { .. }) => {
+                self.end_epoch(self.decided);
+            }
+            Phase::Evaluating { .. } | Phase::Finished(StopReason::TooMuchMissing { .. }) => {}
         }
     }
 
@@ -349,6 +363,7 @@ impl Training {
     }
 
     fn end_epoch(&mut self, epoch: u32) {
+        self.decided = epoch;
         self.phase = if self.fruitless >= self.settings.patience {
             Phase::Finished(StopReason::Patience { fruitless: self.fruitless })
         } else if epoch >= self.settings.max_epochs {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::stream;
 use greensand_agent::{SolveError, SolveInputs, solve};
-use greensand_llm::{ModelBackend, ModelErrorKind};
+use greensand_llm::ModelErrorKind;
 use greensand_types::{ConversationRecord, FunctionSet, Registration, Task};
 
 use crate::causes::with_causes;
@@ -14,8 +14,6 @@ use crate::{Equipment, Event, Interrupt, Observer, Tally};
 /// What is to be measured, and with what.
 pub(crate) struct Job<'a> {
     pub(crate) equipment: &'a Equipment,
-    /// The assistant's model; the equipment's own, or one that records.
-    pub(crate) assistant: &'a dyn ModelBackend,
     pub(crate) set: &'a Arc<FunctionSet>,
     pub(crate) tasks: &'a [Arc<Task>],
     pub(crate) split: Split,
@@ -120,10 +118,9 @@ pub struct TooMuchMissing {
 /// With what was measured until then, when the work was interrupted or could not go on.
 pub(crate) async fn measure(job: Job<'_>) -> Result<Measured, (EvaluateError, Measured)> {
     let mut bench = Bench::new(&job);
-    let ending = bench.work().await;
-    // Results that waited for an earlier task are kept, too, when that task will never be done.
-    let flushed = bench.flush_rest();
-    match ending.and(flushed).and_then(|()| bench.finish()) {
+    // Results that wait for an earlier task are not in the journal when that task is not done; their replies and outcomes
+    // are kept, so that they cost nothing when the run is taken up again.
+    match bench.work().await.and_then(|()| bench.finish()) {
         Ok(()) => Ok(bench.measured),
         Err(error) => Err((error, bench.measured)),
     }
@@ -134,6 +131,8 @@ struct Bench<'a> {
     measured: Measured,
     /// How many results, from the first, are in the journal.
     journalled: usize,
+    /// How many tasks, from the first, are to be worked on; fewer than all where a replay has no more.
+    known: usize,
 }
 
 impl<'a> Bench<'a> {
@@ -141,7 +140,7 @@ impl<'a> Bench<'a> {
         let total = job.tasks.len();
         let measured =
             Measured { results: (0..total).map(|_| None).collect(), tally: Tally { total, ..Tally::default() } };
-        Self { job, measured, journalled: 0 }
+        Self { job, measured, journalled: 0, known: total }
     }
 
     async fn work(&mut self) -> Result<(), EvaluateError> {
@@ -150,9 +149,11 @@ impl<'a> Bench<'a> {
             return Err(EvaluateError::NoTasks(job.split));
         }
         self.begin()?;
+        self.take_recorded()?;
         let registration = Registration::of(Arc::clone(job.set));
         let registration = &registration;
-        let mut solved = stream::iter(job.tasks.iter().enumerate())
+        let open: Vec<usize> = (0..self.known).filter(|index| self.measured.results[*index].is_none()).collect();
+        let mut solved = stream::iter(open.into_iter().map(|index| (index, &job.tasks[index])))
             .map(|(index, task)| async move { (index, solve(inputs(job, registration, task)).await) })
             .buffer_unordered(job.jobs.max(1));
         loop {
@@ -162,24 +163,60 @@ impl<'a> Bench<'a> {
                 () = job.interrupt.raised() => return Err(EvaluateError::Interrupted),
                 next = solved.next() => next,
             };
-            let Some((index, result)) = next else { return Ok(()) };
+            let Some((index, result)) = next else { return self.check_known() };
             self.keep(index, result)?;
         }
     }
 
-    fn keep(&mut self, index: usize, result: Result<ConversationRecord, SolveError>) -> Result<(), EvaluateError> {
+    /// Takes over what the journal holds of this evaluation already. To resume, it is done; to replay, only what is missing
+    /// is, because a fault is not made again.
+    fn take_recorded(&mut self) -> Result<(), EvaluateError> {
+        let Some(run) = self.job.run else { return Ok(()) };
+        let items = run.take_items()?;
+        if run.is_replay() {
+            self.known = items.len();
+        }
+        for (index, item) in items.into_iter().enumerate() {
+            let result = read_item(self.job, index, item).map_err(|reason| run.damaged_journal(reason))?;
+            if !run.is_replay() {
+                self.note(index, result);
+                self.journalled = index + 1;
+            } else if result.is_err() {
+                self.note(index, result);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a replay whose record ends within the evaluation.
+    fn check_known(&self) -> Result<(), EvaluateError> {
+        match self.job.run {
+            Some(run) if self.known < self.job.tasks.len() => Err(run.end_of_record().into()),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Takes note of what became of a task.
+    fn note(&mut self, index: usize, result: TaskResult) {
         let tally = &mut self.measured.tally;
         tally.done += 1;
-        match result {
+        match &result {
             Ok(record) => {
                 tally.solved += usize::from(record.verdict.is_satisfied);
                 tally.calls += record.calls.len();
                 tally.score_sum += record.verdict.score;
-                self.measured.results[index] = Some(Ok(record));
             }
+            Err(_) => tally.missing += 1,
+        }
+        self.measured.results[index] = Some(result);
+        self.job.observer.event(Event::TaskDone { split: self.job.split, tally: self.measured.tally });
+    }
+
+    fn keep(&mut self, index: usize, result: Result<ConversationRecord, SolveError>) -> Result<(), EvaluateError> {
+        match result {
+            Ok(record) => self.note(index, Ok(record)),
             Err(error) => {
-                tally.missing += 1;
-                self.measured.results[index] = Some(Err(with_causes(&error)));
+                self.note(index, Err(with_causes(&error)));
                 if let Some(error) = self.job.run.and_then(RunWriter::take_failure) {
                     return Err(error.into());
                 }
@@ -189,7 +226,6 @@ impl<'a> Bench<'a> {
                 self.check_missing()?;
             }
         }
-        self.job.observer.event(Event::TaskDone { split: self.job.split, tally: self.measured.tally });
         self.flush_prefix()
     }
 
@@ -247,27 +283,18 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    fn flush_rest(&mut self) -> Result<(), EvaluateError> {
-        for index in self.journalled..self.measured.results.len() {
-            if let Some(result) = &self.measured.results[index] {
-                self.append_result(index, result)?;
-            }
-        }
-        self.journalled = self.measured.results.len();
-        Ok(())
-    }
-
     fn append_result(&self, index: usize, result: &TaskResult) -> Result<(), EvaluateError> {
         let Job { epoch, split, set, tasks, .. } = self.job;
         self.append(|| match result {
             Ok(record) => {
-                JournalEvent::Conversation(Box::new(ConversationRecordLine::of(*epoch, split.as_str(), record)))
+                JournalEvent::Conversation(Box::new(ConversationRecordLine::of(*epoch, split.as_str(), 0, record)))
             }
             Err(reason) => JournalEvent::Missing(MissingRecord {
                 epoch: *epoch,
                 split: split.to_string(),
                 set: set.id().to_string(),
                 task: tasks[index].id.to_string(),
+                repeat: 0,
                 reason: reason.clone(),
             }),
         })
@@ -281,11 +308,28 @@ impl<'a> Bench<'a> {
     }
 }
 
+/// Reads what the journal holds of a task.
+fn read_item(job: &Job<'_>, index: usize, item: JournalEvent) -> Result<TaskResult, String> {
+    let task = job.tasks.get(index).ok_or("it holds more tasks than the split has")?;
+    let (set, found, split, result) = match item {
+        JournalEvent::Conversation(line) => {
+            let (set, found, split) = (line.set.clone(), line.task.clone(), line.split.clone());
+            (set, found, split, Ok(line.into_record(Arc::clone(task))?))
+        }
+        JournalEvent::Missing(record) => (record.set, record.task, record.split, Err(record.reason)),
+        _ => return Err("something else stands among the tasks of an evaluation".into()),
+    };
+    if found != task.id.as_str() || split != job.split.as_str() || set != job.set.id().to_string() {
+        return Err(format!("task `{found}` of {split} stands where task `{}` of {} is due", task.id, job.split));
+    }
+    Ok(result)
+}
+
 fn inputs<'a>(job: &'a Job<'a>, registration: &'a Registration, task: &Arc<Task>) -> SolveInputs<'a> {
     SolveInputs {
         task: Arc::clone(task),
         registration,
-        backend: job.assistant,
+        backend: job.equipment.assistant.as_ref(),
         runtime: job.equipment.runtime.as_ref(),
         scorer: job.equipment.scorer.as_ref(),
         settings: &job.equipment.agent,

@@ -78,7 +78,6 @@ pub async fn evaluate(
     let tasks = project.tasks.get(split);
     let job = Job {
         equipment,
-        assistant: equipment.assistant.as_ref(),
         set,
         tasks,
         split,

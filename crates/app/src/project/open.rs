@@ -15,6 +15,8 @@ pub struct Project {
     pub file: PathBuf,
     /// The settings.
     pub settings: Settings,
+    /// The folder that relative paths of the settings begin in: the current folder when the project was opened.
+    pub directory: PathBuf,
     /// The tasks.
     pub tasks: TaskSets,
     /// The command line that is at work, for the manifest. It holds no secret: no flag takes one.
@@ -78,5 +80,6 @@ pub fn open_project(path: &Path, overrides: &Overrides, environment: &Environmen
     let settings = resolve(&source, overrides, environment)?;
     let scorer = open_scorer(&settings.scorer.name, &settings.scorer.options)?;
     let tasks = TaskSets::read(&settings.tasks, scorer.as_ref())?;
-    Ok(Project { root: source.root, file: source.file, settings, tasks, command: Vec::new() })
+    let directory = environment.current_dir().to_owned();
+    Ok(Project { root: source.root, file: source.file, directory, settings, tasks, command: Vec::new() })
 }

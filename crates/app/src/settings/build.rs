@@ -81,7 +81,7 @@ pub(super) fn build(mut values: Layer, root: &Path) -> Result<Settings, Settings
 fn leave_script_for_model(values: &mut Layer) {
     // The project file and the defaults are one: together they are what the project is.
     let layer = |sourced: &Sourced| match sourced.source {
-        SettingSource::Default | SettingSource::File { .. } => 0,
+        SettingSource::Default | SettingSource::File { .. } | SettingSource::Run { .. } => 0,
         SettingSource::Environment { .. } => 1,
         SettingSource::Flag { .. } => 2,
     };

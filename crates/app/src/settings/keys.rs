@@ -141,6 +141,53 @@ pub(super) static KEYS: &[Key] = &[
     key(INSTANCES, Kind::Choice(instance_modes)),
 ];
 
+/// Settings that decide how fast, how long and for how much money a run may work, and nothing of what comes out: a run that is
+/// taken up again may have others. A key that ends in a point is a whole table.
+const FREE: &[&str] = &["project.runs", "training.jobs", "sandbox.", "budget."];
+
+/// The same, of each of the two models.
+const FREE_OF_MODELS: &[&str] = &[
+    "api_key_env",
+    "request_timeout_s",
+    "connect_timeout_s",
+    "deadline_s",
+    "max_retries",
+    "max_reply_bytes",
+    "max_concurrency",
+    "proxy",
+    "latency_ms",
+    "run",
+];
+
+/// Settings that decide how tasks are worked on and scored.
+const MEASURING: &[&str] = &[
+    "tasks.",
+    "model.",
+    "agent.",
+    "scorer.",
+    "limits.",
+    "training.seed",
+    "training.repeats",
+    "functions.initial",
+    "functions.may_call_each_other",
+    "functions.packages",
+];
+
+/// Says whether a setting may change from one sitting of a run to the next.
+pub(crate) fn is_free(key: &str) -> bool {
+    let of_model = key.strip_prefix("optimizer.").unwrap_or(key).strip_prefix("model.");
+    is_among(FREE, key) || of_model.is_some_and(|name| FREE_OF_MODELS.contains(&name))
+}
+
+/// Says whether scores from before and after a change of a setting would not compare.
+pub(crate) fn is_measuring(key: &str) -> bool {
+    is_among(MEASURING, key) && !is_free(key)
+}
+
+fn is_among(keys: &[&str], key: &str) -> bool {
+    keys.iter().any(|known| *known == key || (known.ends_with('.') && key.starts_with(known)))
+}
+
 /// The setting that decides where the instances of calls come from.
 pub(crate) const INSTANCES: &str = "sandbox.instances";
 

@@ -11,9 +11,10 @@ use toml::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{self, KEYS, Key, Kind};
-use super::value::{check, parse_text, parse_toml};
+use super::value::{check, from_json, parse_text, parse_toml};
 use super::{Overrides, SettingSource, SettingsError};
 use crate::Environment;
+use crate::store::ManifestSetting;
 
 /// A value with its source.
 #[derive(Debug, Clone)]
@@ -113,6 +114,22 @@ pub(super) fn read_environment(environment: &Environment) -> Result<Layer, Setti
             return Err(SettingsError::UnknownKey { place: source, key: variable.to_owned(), nearest });
         };
         let value = check(key, parse_text(key, text), &source, environment.current_dir())?;
+        layer.insert(key.name, Sourced { value, source });
+    }
+    Ok(layer)
+}
+
+/// Reads the settings that a run was made with; relative paths of them begin in the folder that they were given in.
+pub(super) fn read_recorded(
+    run: &Path,
+    settings: &[ManifestSetting],
+    directory: &Path,
+) -> Result<Layer, SettingsError> {
+    let mut layer = Layer::new();
+    for setting in settings {
+        let source = SettingSource::Run { folder: run.to_owned() };
+        let Some(key) = keys::find(&setting.key) else { return Err(unknown(source, setting.key.clone())) };
+        let value = check(key, from_json(&setting.value), &source, directory)?;
         layer.insert(key.name, Sourced { value, source });
     }
     Ok(layer)

@@ -19,6 +19,7 @@ mod value;
 pub use error::SettingsError;
 #[cfg(test)]
 pub(crate) use keys::INSTANCES;
+pub(crate) use keys::{is_free, is_measuring};
 pub use overrides::Overrides;
 pub use resolved::{
     AgentSection, FunctionsSection, LimitsSection, ModelSection, SandboxSection, ScorerSection, SettingValue, Settings,
@@ -29,6 +30,7 @@ pub use source::SettingSource;
 use std::path::{Path, PathBuf};
 
 use crate::Environment;
+use crate::store::{Manifest, ManifestSetting, RunFolder};
 use layer::TomlOrigin;
 
 /// The defaults with their comments, as a project file.
@@ -82,6 +84,26 @@ pub fn resolve(
     values.extend(layer::read_environment(environment)?);
     values.extend(layer::read_overrides(overrides, environment, &values)?);
     build::build(values, &project.root)
+}
+
+/// Makes the settings of a run again, from its manifest. The project file, which may be another one by now, and the environment are
+/// not asked.
+///
+/// # Errors
+/// When the manifest or a flag has an unknown key or a value of the wrong kind.
+pub(crate) fn resolve_recorded(
+    folder: &RunFolder,
+    manifest: &Manifest,
+    settings: &[ManifestSetting],
+    overrides: &Overrides,
+    environment: &Environment,
+) -> Result<Settings, SettingsError> {
+    let directory = PathBuf::from(&manifest.directory);
+    let mut values = layer::read_toml(DEFAULTS, TomlOrigin::Defaults, &directory)?;
+    values.extend(layer::read_recorded(folder.path(), settings, &directory)?);
+    values.extend(layer::read_overrides(overrides, environment, &values)?);
+    let file = directory.join(&manifest.file);
+    build::build(values, file.parent().unwrap_or(&directory))
 }
 
 #[cfg(test)]

@@ -25,6 +25,11 @@ impl Overrides {
         self
     }
 
+    /// Returns the keys that values are given to.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.key.as_str())
+    }
+
     /// Gives the assistant and the optimizer a model (`--model`).
     ///
     /// A project whose backend is a script or a replay then goes to the `openai_compatible` backend instead, unless a

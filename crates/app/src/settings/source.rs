@@ -18,6 +18,11 @@ pub enum SettingSource {
         /// Its name.
         variable: String,
     },
+    /// The manifest of a run.
+    Run {
+        /// The run folder.
+        folder: PathBuf,
+    },
     /// A flag.
     Flag {
         /// The flag, with its dashes.
@@ -31,6 +36,7 @@ impl fmt::Display for SettingSource {
             Self::Default => formatter.write_str("default"),
             Self::File { path, line } => write!(formatter, "{}:{line}", path.display()),
             Self::Environment { variable } => write!(formatter, "environment variable {variable}"),
+            Self::Run { folder } => write!(formatter, "run {}", folder.display()),
             Self::Flag { flag } => write!(formatter, "flag {flag}"),
         }
     }

@@ -166,6 +166,23 @@ pub(super) fn describe(value: &Value) -> String {
     }
 }
 
+/// Reads a value that [`to_json`] wrote.
+pub(super) fn from_json(value: &serde_json::Value) -> Value {
+    match value {
+        serde_json::Value::Null => Value::String(String::new()),
+        serde_json::Value::Bool(switch) => Value::Boolean(*switch),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(number) => Value::Integer(number),
+            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        serde_json::Value::String(text) => Value::String(text.clone()),
+        serde_json::Value::Array(items) => Value::Array(items.iter().map(from_json).collect()),
+        serde_json::Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), from_json(value))).collect::<toml::Table>().into()
+        }
+    }
+}
+
 /// Writes a value as JSON, for the manifest and for scorers.
 pub(super) fn to_json(value: &Value) -> serde_json::Value {
     match value {

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use greensand_llm::{ChatReply, FinishReason, RecordedReply};
 use greensand_types::{
-    Action, CallAnswer, CallEnding, CallOutcome, CallStatus, CallUsage, ContentId, ConversationRecord, ExecutedCall,
-    Failure, FunctionCall, JsonText, KeptText, LimitKind, Message, Proposal, StepEnd, StepReport, Task, TokenUsage,
-    Verdict,
+    Action, CallAnswer, CallEnding, CallOutcome, CallStatus, CallUsage, ContentId, ConversationRecord, DescribeOutcome,
+    ExecutedCall, Failure, FunctionCall, FunctionDescription, JsonText, KeptText, LimitKind, Message, Parameter,
+    ParameterKind, Proposal, StepEnd, StepReport, Task, TokenUsage, Verdict,
 };
 
 use super::records::{
-    CallRecord, CallRequestRecord, ConversationRecordLine, MessageRecord, OutcomeRecord, ProposalRecord, ReplyRecord,
-    StepRecord, UsageRecord, VerdictRecord,
+    CallRecord, CallRequestRecord, ConversationRecordLine, DescriptionRecord, KeptOutcomeRecord, MessageRecord,
+    OutcomeRecord, ParameterRecord, ProposalRecord, ReplyRecord, StepRecord, UsageRecord, VerdictRecord,
 };
 
 impl From<&FunctionCall> for CallRequestRecord {
@@ -130,6 +130,78 @@ impl TryFrom<OutcomeRecord> for CallOutcome {
     }
 }
 
+impl KeptOutcomeRecord {
+    /// Stores what came of a call, under the id of the call.
+    pub fn of_call(call: ContentId, outcome: &CallOutcome) -> Self {
+        Self { call: call.to_string(), outcome: Some(outcome.into()), described: None }
+    }
+
+    /// Stores what a look at a source found, under the id of the look.
+    pub fn of_look(call: ContentId, found: &DescribeOutcome) -> Self {
+        match found {
+            DescribeOutcome::Failed(outcome) => Self::of_call(call, outcome),
+            DescribeOutcome::Described(description) => {
+                Self { call: call.to_string(), outcome: None, described: Some(description.into()) }
+            }
+        }
+    }
+
+    /// Reads back what came of a call.
+    ///
+    /// # Errors
+    /// When it is not what was written there.
+    pub fn into_call(self) -> Result<CallOutcome, String> {
+        self.outcome.ok_or("a call without an outcome")?.try_into()
+    }
+
+    /// Reads back what a look found.
+    ///
+    /// # Errors
+    /// When it is not what was written there.
+    pub fn into_look(self) -> Result<DescribeOutcome, String> {
+        match (self.described, self.outcome) {
+            (Some(description), None) => Ok(DescribeOutcome::Described(description.try_into()?)),
+            (None, Some(outcome)) => Ok(DescribeOutcome::Failed(outcome.try_into()?)),
+            _ => Err("a look that found nothing, or two things".into()),
+        }
+    }
+}
+
+const PARAMETER_KINDS: [(ParameterKind, &str); 5] = [
+    (ParameterKind::PositionalOnly, "positional_only"),
+    (ParameterKind::Positional, "positional"),
+    (ParameterKind::NamedOnly, "named_only"),
+    (ParameterKind::Rest, "rest"),
+    (ParameterKind::NamedRest, "named_rest"),
+];
+
+impl From<&FunctionDescription> for DescriptionRecord {
+    fn from(description: &FunctionDescription) -> Self {
+        let parameter = |parameter: &Parameter| {
+            let kind = PARAMETER_KINDS.iter().find(|(kind, _)| *kind == parameter.kind).map_or("", |(_, word)| word);
+            ParameterRecord { name: parameter.name.clone(), kind: kind.into(), required: parameter.is_required }
+        };
+        Self {
+            parameters: description.parameters.iter().map(parameter).collect(),
+            documentation: description.documentation.clone(),
+        }
+    }
+}
+
+impl TryFrom<DescriptionRecord> for FunctionDescription {
+    type Error = String;
+
+    fn try_from(record: DescriptionRecord) -> Result<Self, String> {
+        let parameter = |parameter: ParameterRecord| {
+            let kind = PARAMETER_KINDS.iter().find(|(_, word)| *word == parameter.kind).map(|(kind, _)| *kind);
+            let kind = kind.ok_or_else(|| format!("unknown kind of parameter `{}`", parameter.kind))?;
+            Ok(Parameter { name: parameter.name, kind, is_required: parameter.required })
+        };
+        let parameters = record.parameters.into_iter().map(parameter).collect::<Result<_, String>>()?;
+        Ok(Self { parameters, documentation: record.documentation })
+    }
+}
+
 impl From<&Verdict> for VerdictRecord {
     fn from(verdict: &Verdict) -> Self {
         Self {
@@ -173,12 +245,13 @@ impl From<UsageRecord> for TokenUsage {
 
 impl ConversationRecordLine {
     /// Stores a conversation of an evaluation.
-    pub fn of(epoch: u32, split: &str, record: &ConversationRecord) -> Self {
+    pub fn of(epoch: u32, split: &str, repeat: u32, record: &ConversationRecord) -> Self {
         Self {
             epoch,
             split: split.into(),
             set: record.set.to_string(),
             task: record.task.id.to_string(),
+            repeat,
             messages: record.messages.iter().map(Into::into).collect(),
             calls: record.calls.iter().map(Into::into).collect(),
             verdict: (&record.verdict).into(),
@@ -255,14 +328,17 @@ impl StepRecord {
 }
 
 impl ReplyRecord {
-    /// Stores a reply with the request that it answered.
-    pub fn of(request: &greensand_llm::ChatRequest, reply: &ChatReply) -> Self {
+    /// Stores a reply of a backend, by its identity, with the request that it answered.
+    pub fn of(backend: &str, request: &greensand_llm::ChatRequest, reply: &ChatReply) -> Self {
         Self {
             role: request.role.as_str().into(),
             epoch: request.epoch,
             task: request.task.as_ref().map(ToString::to_string),
             turn: request.turn,
+            repeat: request.repeat,
             request: request.digest().to_string(),
+            backend: backend.into(),
+            paid_by: None,
             text: reply.text.clone(),
             calls: reply.calls.iter().map(Into::into).collect(),
             finish: reply.finish.as_str().into(),
@@ -340,7 +416,7 @@ mod tests {
             verdict: Verdict { score: 0.1 + 0.2, is_satisfied: false, answer: None, feedback: "no".into() },
             usage: TokenUsage { requests: 1, prompt_tokens: 2, completion_tokens: 3, ..TokenUsage::default() },
         };
-        let text = serde_json::to_string(&ConversationRecordLine::of(1, "train", &record)).unwrap();
+        let text = serde_json::to_string(&ConversationRecordLine::of(1, "train", 0, &record)).unwrap();
         let line: ConversationRecordLine = serde_json::from_str(&text).unwrap();
         assert_eq!(line.into_record(task()).unwrap(), record);
     }

@@ -88,6 +88,34 @@ pub enum StoreError {
         /// The function.
         function: String,
     },
+    /// The run did something else than it did before.
+    #[error(
+        "{}:{line}: the run goes another way here: `{found}` where the line has `{expected}`", path.display()
+    )]
+    Diverged {
+        /// The file.
+        path: PathBuf,
+        /// The first line that differs, counted from 1.
+        line: usize,
+        /// What the line has, about where it differs.
+        expected: String,
+        /// What it would have been now.
+        found: String,
+    },
+    /// The run would go on behind the end of what is recorded, and nothing may be written.
+    #[error("`{}` ends here, and the run would go on", path.display())]
+    EndOfRecord {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The run was made by a program that kept too little to take it up again.
+    #[error("run `{}` cannot be taken up again: {reason}", path.display())]
+    NotResumable {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A process writes to the run now.
     #[error("run `{}` is in use by another process", path.display())]
     InUse {
@@ -128,6 +156,12 @@ impl StoreError {
                 "to use it as your own set, delete `{}` beside it and name the folder in `functions.initial`",
                 super::function_set::SET_FILE
             )),
+            Self::Diverged { .. } => Some(
+                "the journal was edited, or made by another version of greensand; `greensand fork` begins a new run from it"
+                    .into(),
+            ),
+            Self::EndOfRecord { .. } => Some("`greensand resume` goes on with it".into()),
+            Self::NotResumable { .. } => Some("train again; `greensand show` still reads it".into()),
             Self::InUse { .. } => Some("wait for the other process, or stop it".into()),
         }
     }

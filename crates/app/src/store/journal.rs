@@ -4,9 +4,14 @@
 //! of the operating system before what it tells is used, so that a process that is killed loses nothing that it acted
 //! on; its last line may be torn, and is then left out by readers.
 //!
-//! Two files have this form: `journal.jsonl`, in the order of epochs and tasks whatever is done at one time, and
-//! `replies.jsonl`, the replies of models in the order in which they came.
+//! Four files have this form: `journal.jsonl`, in the order of epochs and tasks whatever is done at one time;
+//! `replies.jsonl` and `outcomes.jsonl`, what models and functions answered, in the order in which they did; and
+//! `sittings.jsonl`, when somebody worked on the run and how that ended.
+//!
+//! A run that is taken up again does what it did before: while the journal still has lines, [`Journal::append`] compares
+//! instead of writing, and a line that differs is a [`StoreError::Diverged`] that names itself.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -17,11 +22,12 @@ use serde_json::value::RawValue;
 
 use super::StoreError;
 use super::records::{
-    ConversationRecordLine, DecisionRecord, EvaluationRecord, MissingRecord, ReplyRecord, StepRecord, StopRecord,
+    ConversationRecordLine, DecisionRecord, EvaluationRecord, KeptOutcomeRecord, MissingRecord, ReplyRecord,
+    SittingEndRecord, SittingRecord, StepRecord, StopRecord,
 };
 
 /// The number of the form described above. A new kind of event, or a new meaning of a field, raises it.
-pub const JOURNAL_FORMAT: u32 = 1;
+pub const JOURNAL_FORMAT: u32 = 2;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +50,12 @@ pub enum JournalEvent {
     Stopped(StopRecord),
     /// A model replied; in `replies.jsonl` only.
     Reply(Box<ReplyRecord>),
+    /// A function was run, or its source looked at; in `outcomes.jsonl` only.
+    Outcome(Box<KeptOutcomeRecord>),
+    /// Somebody began to work on the run; in `sittings.jsonl` only.
+    SittingStarted(SittingRecord),
+    /// That work ended; in `sittings.jsonl` only.
+    SittingEnded(SittingEndRecord),
 }
 
 /// The first line of a journal.
@@ -68,12 +80,20 @@ impl JournalEvent {
             Self::Decision(_) => "decision",
             Self::Stopped(_) => "stopped",
             Self::Reply(_) => "reply",
+            Self::Outcome(_) => "outcome",
+            Self::SittingStarted(_) => "sitting_started",
+            Self::SittingEnded(_) => "sitting_ended",
         }
+    }
+
+    /// Says whether it is what became of one task in an evaluation.
+    fn is_item(&self) -> bool {
+        matches!(self, Self::Conversation(_) | Self::Missing(_))
     }
 
     /// Says whether the line is worth waiting for the disk: what a run hinges on.
     fn is_landmark(&self) -> bool {
-        matches!(self, Self::Decision(_) | Self::Stopped(_))
+        matches!(self, Self::Decision(_) | Self::Stopped(_) | Self::SittingEnded(_))
     }
 
     fn to_line(&self, seq: u64) -> serde_json::Result<Vec<u8>> {
@@ -89,9 +109,18 @@ impl JournalEvent {
             Self::Decision(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
             Self::Stopped(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
             Self::Reply(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
+            Self::Outcome(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
+            Self::SittingStarted(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
+            Self::SittingEnded(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
         }?;
         line.push(b'\n');
         Ok(line)
+    }
+
+    /// Reads one line, wherever it stands.
+    pub(super) fn parse(line: &[u8]) -> Result<Self, String> {
+        let line: LineIn<'_> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        Self::of_line(&line)
     }
 
     fn of_line(line: &LineIn<'_>) -> Result<Self, String> {
@@ -108,6 +137,9 @@ impl JournalEvent {
             "decision" => data(line).map(Self::Decision),
             "stopped" => data(line).map(Self::Stopped),
             "reply" => data(line).map(Self::Reply),
+            "outcome" => data(line).map(Self::Outcome),
+            "sitting_started" => data(line).map(Self::SittingStarted),
+            "sitting_ended" => data(line).map(Self::SittingEnded),
             _ => Err("an event of an unknown kind".into()),
         }
     }
@@ -129,6 +161,15 @@ struct LineIn<'a> {
     data: &'a RawValue,
 }
 
+/// What is done when a journal that exists already is opened to go on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reopening {
+    /// What it holds is compared, then what is new is appended.
+    Resume,
+    /// What it holds is compared; nothing is ever written.
+    Replay,
+}
+
 /// Appends to a journal. Shared by whatever happens at one time; each line is whole.
 #[derive(Debug)]
 pub struct Journal {
@@ -136,52 +177,216 @@ pub struct Journal {
     tail: Mutex<Tail>,
 }
 
+/// Where a line stands in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) offset: u64,
+    pub(super) len: usize,
+}
+
 #[derive(Debug)]
 struct Tail {
-    file: File,
+    /// None, when nothing may be written.
+    file: Option<File>,
+    /// What the journal held already and has not been compared yet.
+    recorded: Option<Recorded>,
     seq: u64,
-    /// The length up to the last whole line.
+    /// The length up to the last whole line that was written, or compared.
     len: u64,
     is_torn: bool,
+}
+
+/// The lines of an earlier sitting.
+#[derive(Debug)]
+struct Recorded {
+    reader: JournalReader,
+    /// Lines that were looked at and are not compared yet.
+    ahead: VecDeque<(Vec<u8>, JournalEvent)>,
+}
+
+impl Recorded {
+    /// Looks at the line after those that were looked at.
+    fn look_further(&mut self) -> Result<Option<&JournalEvent>, StoreError> {
+        match self.reader.next_line() {
+            None => Ok(None),
+            Some(line) => {
+                self.ahead.push_back(line?);
+                Ok(self.ahead.back().map(|(_, event)| event))
+            }
+        }
+    }
+
+    fn look(&mut self) -> Result<Option<&JournalEvent>, StoreError> {
+        if self.ahead.is_empty() {
+            self.look_further()?;
+        }
+        Ok(self.ahead.front().map(|(_, event)| event))
+    }
 }
 
 impl Journal {
     /// Begins a journal; the file must not exist.
     pub(super) fn create(path: &Path, run: &str) -> Result<Self, StoreError> {
         let file = File::options().write(true).create_new(true).open(path).map_err(StoreError::write(path))?;
-        let tail = Mutex::new(Tail { file, seq: 0, len: 0, is_torn: false });
+        let tail = Mutex::new(Tail { file: Some(file), recorded: None, seq: 0, len: 0, is_torn: false });
         let journal = Self { path: path.to_owned(), tail };
         journal.append(&JournalEvent::Opened(OpenedRecord { format: JOURNAL_FORMAT, run: run.into() }))?;
         Ok(journal)
     }
 
-    /// Appends an event. When this returns, the line is with the operating system, or nothing of it is in the file.
+    /// Opens a journal to go on with it: what it holds is to be appended again, line by line, before anything new.
+    pub(super) fn reopen(path: &Path, how: Reopening) -> Result<Self, StoreError> {
+        let reader = JournalReader::open(path)?;
+        let (seq, len) = (reader.seq, reader.len);
+        let recorded = Some(Recorded { reader, ahead: VecDeque::new() });
+        let tail = Tail { file: writable(path, how)?, recorded, seq, len, is_torn: false };
+        Ok(Self { path: path.to_owned(), tail: Mutex::new(tail) })
+    }
+
+    /// Opens a journal behind its last whole line, which the reader has come to.
+    pub(super) fn reopen_at_end(reader: &JournalReader, how: Reopening) -> Result<Self, StoreError> {
+        let path = reader.path.clone();
+        let mut tail =
+            Tail { file: writable(&path, how)?, recorded: None, seq: reader.seq, len: reader.len, is_torn: false };
+        tail.cut_behind().map_err(StoreError::write(&path))?;
+        Ok(Self { path, tail: Mutex::new(tail) })
+    }
+
+    /// Appends an event, or compares it with the line that is there. When this returns, the line is with the operating
+    /// system, or nothing of it is in the file.
     ///
     /// # Errors
-    /// When the disk is full or fails. What is in the file stays readable.
+    /// When the disk is full or fails, or the line that is there is another one. What is in the file stays readable.
     pub fn append(&self, event: &JournalEvent) -> Result<(), StoreError> {
-        // A panic elsewhere cannot leave the tail half-changed: each line below ends with a whole one or none.
-        let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        tail.append(event).map_err(StoreError::write(&self.path))
+        self.append_at(event).map(|_| ())
+    }
+
+    pub(super) fn append_at(&self, event: &JournalEvent) -> Result<Place, StoreError> {
+        let mut tail = self.tail();
+        let seq = tail.seq;
+        let line = event.to_line(seq).map_err(|error| StoreError::write(&self.path)(error.into()))?;
+        let place = Place { offset: tail.len, len: line.len() };
+        if let Some(recorded) = &mut tail.recorded
+            && recorded.look()?.is_some()
+        {
+            let expected = recorded.ahead.pop_front().map(|(line, _)| line).unwrap_or_default();
+            if expected != line {
+                return Err(diverged(&self.path, seq, &expected, &line));
+            }
+            tail.seq += 1;
+            tail.len += line.len() as u64;
+            return Ok(place);
+        }
+        if tail.file.is_none() {
+            return Err(StoreError::EndOfRecord { path: self.path.clone() });
+        }
+        tail.end_recorded()
+            .and_then(|()| tail.write(&line, event.is_landmark()))
+            .map_err(StoreError::write(&self.path))?;
+        Ok(place)
+    }
+
+    /// Returns the next line that the journal holds already, if it holds one.
+    ///
+    /// # Errors
+    /// When the line is damaged.
+    pub(super) fn upcoming(&self) -> Result<Option<JournalEvent>, StoreError> {
+        match &mut self.tail().recorded {
+            Some(recorded) => Ok(recorded.look()?.cloned()),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns what the journal holds already of the evaluation that was just begun: its items in order.
+    ///
+    /// To resume, they are taken as done. An evaluation that was not brought to its end is cut off at its first missing
+    /// item, which is then worked on again: a fault that stopped a run is no lasting one. To replay, the items are still to be
+    /// appended again.
+    pub(super) fn take_items(&self) -> Result<Vec<JournalEvent>, StoreError> {
+        let mut tail = self.tail();
+        let is_replay = tail.file.is_none();
+        let Some(recorded) = &mut tail.recorded else { return Ok(Vec::new()) };
+        let mut is_last = recorded.look()?.is_none();
+        while recorded.ahead.back().is_some_and(|(_, event)| event.is_item()) {
+            is_last = recorded.look_further()?.is_none();
+            if is_last {
+                break;
+            }
+        }
+        let mut count = recorded.ahead.iter().take_while(|(_, event)| event.is_item()).count();
+        if is_replay {
+            return Ok(recorded.ahead.iter().take(count).map(|(_, event)| event.clone()).collect());
+        }
+        if is_last {
+            let missing = recorded.ahead.iter().position(|(_, event)| matches!(event, JournalEvent::Missing(_)));
+            count = missing.unwrap_or(count);
+        }
+        let items: Vec<_> = recorded.ahead.drain(..count).collect();
+        tail.seq += items.len() as u64;
+        tail.len += items.iter().map(|(line, _)| line.len() as u64).sum::<u64>();
+        if is_last {
+            tail.end_recorded().map_err(StoreError::write(&self.path))?;
+        }
+        Ok(items.into_iter().map(|(_, event)| event).collect())
+    }
+
+    /// A panic elsewhere cannot leave the tail half-changed: each operation on it ends with whole lines.
+    fn tail(&self) -> std::sync::MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+fn writable(path: &Path, how: Reopening) -> Result<Option<File>, StoreError> {
+    match how {
+        Reopening::Replay => Ok(None),
+        Reopening::Resume => File::options().write(true).open(path).map(Some).map_err(StoreError::write(path)),
+    }
+}
+
+fn diverged(path: &Path, seq: u64, expected: &[u8], found: &[u8]) -> StoreError {
+    let same = expected.iter().zip(found).take_while(|(one, other)| one == other).count();
+    let shown = |line: &[u8]| {
+        let from = same.saturating_sub(60).min(line.len());
+        let text = String::from_utf8_lossy(&line[from..line.len().min(same + 60)]);
+        text.trim().chars().flat_map(char::escape_debug).collect::<String>()
+    };
+    let line = usize::try_from(seq).unwrap_or(usize::MAX).saturating_add(1);
+    StoreError::Diverged { path: path.to_owned(), line, expected: shown(expected), found: shown(found) }
+}
+
 impl Tail {
-    fn append(&mut self, event: &JournalEvent) -> std::io::Result<()> {
+    /// Leaves what was recorded and not compared: what comes now is new.
+    fn end_recorded(&mut self) -> std::io::Result<()> {
+        if self.recorded.take().is_some() {
+            self.cut_behind()?;
+        }
+        Ok(())
+    }
+
+    /// Cuts the file off behind the last line that counts.
+    fn cut_behind(&mut self) -> std::io::Result<()> {
+        if let Some(file) = &mut self.file {
+            file.set_len(self.len)?;
+            file.seek(SeekFrom::Start(self.len))?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, line: &[u8], is_landmark: bool) -> std::io::Result<()> {
         if self.is_torn {
             return Err(std::io::Error::other("an earlier line could not be written whole"));
         }
-        let line = event.to_line(self.seq)?;
-        if let Err(error) = self.file.write_all(&line) {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        if let Err(error) = file.write_all(line) {
             // Part of the line may be there. Without it, later lines would be joined to it.
-            let repaired = self.file.set_len(self.len).and_then(|()| self.file.seek(SeekFrom::Start(self.len)));
+            let repaired = file.set_len(self.len).and_then(|()| file.seek(SeekFrom::Start(self.len)));
             self.is_torn = repaired.is_err();
             return Err(error);
         }
         self.seq += 1;
         self.len += line.len() as u64;
-        if event.is_landmark() {
-            self.file.sync_data()?;
+        if is_landmark {
+            file.sync_data()?;
         }
         Ok(())
     }
@@ -193,6 +398,8 @@ pub struct JournalReader {
     path: PathBuf,
     lines: BufReader<File>,
     seq: u64,
+    /// The length of the lines that were read.
+    len: u64,
     is_over: bool,
     torn_bytes: usize,
 }
@@ -205,8 +412,8 @@ impl JournalReader {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let file = File::open(path).map_err(StoreError::read(path))?;
         let mut reader =
-            Self { path: path.to_owned(), lines: BufReader::new(file), seq: 0, is_over: false, torn_bytes: 0 };
-        match reader.read_line() {
+            Self { path: path.to_owned(), lines: BufReader::new(file), seq: 0, len: 0, is_over: false, torn_bytes: 0 };
+        match reader.read_line().map(|line| line.map(|(_, event)| event)) {
             Some(Ok(JournalEvent::Opened(opened))) if opened.format <= JOURNAL_FORMAT => Ok(reader),
             Some(Ok(JournalEvent::Opened(opened))) => {
                 Err(StoreError::NewerFormat { path: path.to_owned(), found: opened.format, known: JOURNAL_FORMAT })
@@ -229,7 +436,23 @@ impl JournalReader {
         })
     }
 
-    fn read_line(&mut self) -> Option<Result<JournalEvent, StoreError>> {
+    /// Returns the place of the line that was read last, given its length.
+    pub(super) fn place_of(&self, line: &[u8]) -> Place {
+        Place { offset: self.len - line.len() as u64, len: line.len() }
+    }
+
+    /// Reads the next line, with its bytes.
+    pub(super) fn next_line(&mut self) -> Option<Result<(Vec<u8>, JournalEvent), StoreError>> {
+        if self.is_over {
+            return None;
+        }
+        let item = self.read_line();
+        // Nothing after a damaged line can be trusted.
+        self.is_over = !matches!(item, Some(Ok(_)));
+        item
+    }
+
+    fn read_line(&mut self) -> Option<Result<(Vec<u8>, JournalEvent), StoreError>> {
         let mut bytes = Vec::new();
         match self.lines.read_until(b'\n', &mut bytes) {
             Err(source) => return Some(Err(StoreError::Read { path: self.path.clone(), source })),
@@ -241,7 +464,10 @@ impl JournalReader {
             Ok(_) => {}
         }
         let number = usize::try_from(self.seq).unwrap_or(usize::MAX).saturating_add(1);
-        Some(self.parse(&bytes).map_err(|reason| self.damaged(number, reason))).inspect(|_| self.seq += 1)
+        let event = self.parse(&bytes).map_err(|reason| self.damaged(number, reason));
+        self.seq += 1;
+        self.len += bytes.len() as u64;
+        Some(event.map(|event| (bytes, event)))
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<JournalEvent, String> {
@@ -267,13 +493,7 @@ impl Iterator for JournalReader {
     type Item = Result<JournalEvent, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.is_over {
-            return None;
-        }
-        let item = self.read_line();
-        // Nothing after a damaged line can be trusted.
-        self.is_over = !matches!(item, Some(Ok(_)));
-        item
+        Some(self.next_line()?.map(|(_, event)| event))
     }
 }
 
@@ -326,7 +546,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn a_full_disk_is_said_and_later_lines_are_not_joined_to_a_torn_one() {
         let file = File::options().write(true).open("/dev/full").unwrap();
-        let tail = Mutex::new(Tail { file, seq: 0, len: 0, is_torn: false });
+        let tail = Mutex::new(Tail { file: Some(file), recorded: None, seq: 0, len: 0, is_torn: false });
         let journal = Journal { path: "journal.jsonl".into(), tail };
         let error = journal.append(&stopped("one")).unwrap_err();
         assert!(error.hint().unwrap().contains("the disk is full"), "{error}");
@@ -356,8 +576,8 @@ mod tests {
     #[test]
     fn a_later_format_is_refused_as_such() {
         let (_folder, path) = journal(&[]);
-        change(&path, |text| text.replace("\"format\":1", "\"format\":2"));
-        assert!(matches!(JournalReader::open(&path), Err(StoreError::NewerFormat { found: 2, known: 1, .. })));
+        change(&path, |text| text.replace("\"format\":2", "\"format\":3"));
+        assert!(matches!(JournalReader::open(&path), Err(StoreError::NewerFormat { found: 3, known: 2, .. })));
     }
 
     #[test]

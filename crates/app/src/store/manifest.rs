@@ -1,17 +1,39 @@
 use serde::{Deserialize, Serialize};
 
-use crate::project::Project;
+use crate::project::{Project, TaskFileRecord};
+use crate::settings::SettingValue;
 
 /// The number of the form of `manifest.json`.
-pub const MANIFEST_FORMAT: u32 = 1;
+pub const MANIFEST_FORMAT: u32 = 2;
+
+/// The first format whose runs can be taken up again.
+pub(super) const FIRST_RESUMABLE_FORMAT: u32 = 2;
+
+/// What a run does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunKind {
+    /// It trains functions.
+    #[default]
+    Train,
+}
 
 /// What a run was started with: enough to know what its numbers mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The format of the file.
     pub format: u32,
+    /// What the run does.
+    #[serde(default)]
+    pub kind: RunKind,
     /// What the project is called.
     pub project: String,
+    /// The project file.
+    #[serde(default)]
+    pub file: String,
+    /// The folder that relative paths of the settings begin in.
+    #[serde(default)]
+    pub directory: String,
     /// When the run began, in UTC (RFC 3339).
     pub started: String,
     /// The version of the program.
@@ -30,6 +52,23 @@ pub struct Manifest {
     pub settings: Vec<ManifestSetting>,
     /// The files of tasks.
     pub tasks: Vec<ManifestTaskFile>,
+    /// The run that this one was forked from, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forked_from: Option<ForkRecord>,
+}
+
+/// Where a run was forked from another one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ForkRecord {
+    /// The run.
+    pub run: String,
+    /// The first epoch whose step is this run's own; 0 if even the initial set is measured anew.
+    pub at: u32,
+    /// The settings that are others from then on, with what they were until then; `null` where they had no value.
+    pub until_then: Vec<ManifestSetting>,
+    /// Where that run was forked from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forked_from: Option<Box<ForkRecord>>,
 }
 
 /// A setting of a run.
@@ -57,15 +96,36 @@ pub struct ManifestTaskFile {
     pub tasks: usize,
 }
 
+impl ForkRecord {
+    /// Gives settings the values that they had before the fork.
+    pub fn put_back(&self, settings: &mut Vec<ManifestSetting>) {
+        for former in &self.until_then {
+            settings.retain(|setting| setting.key != former.key);
+            if !former.value.is_null() {
+                settings.push(former.clone());
+            }
+        }
+    }
+}
+
 impl Manifest {
     /// Describes a run of a project that begins now, with models of these names.
-    pub fn of(project: &Project, assistant: String, optimizer: String, started: std::time::SystemTime) -> Self {
+    pub fn of(
+        kind: RunKind,
+        project: &Project,
+        assistant: String,
+        optimizer: String,
+        started: std::time::SystemTime,
+    ) -> Self {
         let settings = &project.settings;
         let language = &settings.functions.language;
         let guest = crate::paths::guest(language).map_or(String::new(), |guest| format!(" ({})", guest.version));
         Self {
             format: MANIFEST_FORMAT,
+            kind,
             project: settings.name.clone(),
+            file: project.file.display().to_string(),
+            directory: project.directory.display().to_string(),
             started: humantime::format_rfc3339_seconds(started).to_string(),
             version: env!("CARGO_PKG_VERSION").into(),
             command: project.command.clone(),
@@ -73,25 +133,26 @@ impl Manifest {
             assistant,
             optimizer,
             language: format!("{language}{guest}"),
-            settings: settings
-                .values()
-                .map(|setting| ManifestSetting {
-                    key: setting.key.into(),
-                    value: setting.value,
-                    source: setting.source.to_string(),
-                })
-                .collect(),
-            tasks: project
-                .tasks
-                .files()
-                .iter()
-                .map(|file| ManifestTaskFile {
-                    split: file.split.map(|split| split.to_string()),
-                    path: file.path.display().to_string(),
-                    digest: file.digest.to_string(),
-                    tasks: file.tasks,
-                })
-                .collect(),
+            settings: settings.values().map(Into::into).collect(),
+            tasks: project.tasks.files().iter().map(Into::into).collect(),
+            forked_from: None,
+        }
+    }
+}
+
+impl From<SettingValue<'_>> for ManifestSetting {
+    fn from(setting: SettingValue<'_>) -> Self {
+        Self { key: setting.key.into(), value: setting.value, source: setting.source.to_string() }
+    }
+}
+
+impl From<&TaskFileRecord> for ManifestTaskFile {
+    fn from(file: &TaskFileRecord) -> Self {
+        Self {
+            split: file.split.map(|split| split.to_string()),
+            path: file.path.display().to_string(),
+            digest: file.digest.to_string(),
+            tasks: file.tasks,
         }
     }
 }

@@ -19,18 +19,19 @@ mod records;
 mod report;
 mod report_text;
 mod run_folder;
+mod tape;
 mod writer;
 
 pub(crate) use files::replace;
 
 pub use error::StoreError;
 pub use function_set::{StoredSet, load_set};
-pub use journal::{JOURNAL_FORMAT, Journal, JournalEvent, JournalReader, OpenedRecord};
-pub use manifest::{MANIFEST_FORMAT, Manifest, ManifestSetting, ManifestTaskFile};
+pub use journal::{JOURNAL_FORMAT, Journal, JournalEvent, JournalReader, OpenedRecord, Reopening};
+pub use manifest::{ForkRecord, MANIFEST_FORMAT, Manifest, ManifestSetting, ManifestTaskFile, RunKind};
 pub use records::{
-    CallRecord, CallRequestRecord, ConversationRecordLine, DecisionKind, DecisionRecord, EvaluationRecord,
-    MessageRecord, MissingRecord, OutcomeRecord, ProposalRecord, ReplyRecord, StepRecord, StopRecord, UsageRecord,
-    VerdictRecord,
+    CallRecord, CallRequestRecord, ConversationRecordLine, DecisionKind, DecisionRecord, DescriptionRecord,
+    EvaluationRecord, KeptOutcomeRecord, MessageRecord, MissingRecord, OutcomeRecord, ParameterRecord, ProposalRecord,
+    ReplyRecord, SittingEndRecord, SittingRecord, StepRecord, StopRecord, UsageRecord, VerdictRecord,
 };
 pub use report::{EpochReport, FunctionReport, REPORT_FORMAT, Report, ReportBuilder, TestReport};
 pub use run_folder::{RunFolder, RunSummary};

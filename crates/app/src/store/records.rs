@@ -140,6 +140,9 @@ pub struct ConversationRecordLine {
     pub set: String,
     /// The task.
     pub task: String,
+    /// Which attempt at the task.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeat: u32,
     /// The messages.
     pub messages: Vec<MessageRecord>,
     /// The calls.
@@ -162,6 +165,9 @@ pub struct MissingRecord {
     pub set: String,
     /// The task.
     pub task: String,
+    /// Which attempt at the task.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeat: u32,
     /// Why.
     pub reason: String,
 }
@@ -275,7 +281,8 @@ pub struct DecisionRecord {
 /// The end of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopRecord {
-    /// `max_epochs`, `patience`, `too_much_missing`, `interrupted`, or `failed`.
+    /// `max_epochs` or `patience` at the end of a run; `too_much_missing`, `interrupted`, or `failed` where it can be taken up
+    /// again.
     pub kind: String,
     /// Why, in a sentence.
     pub reason: String,
@@ -293,8 +300,17 @@ pub struct ReplyRecord {
     pub task: Option<String>,
     /// Which reply of the conversation or step, from 0.
     pub turn: u32,
+    /// Which draw of the same request.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeat: u32,
     /// The id of the request.
     pub request: String,
+    /// The identity of the backend that replied: endpoint and model, or script.
+    #[serde(default)]
+    pub backend: String,
+    /// The run that paid for it, if that was another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid_by: Option<String>,
     /// What the reply says.
     pub text: String,
     /// The calls that it asks for.
@@ -311,4 +327,62 @@ impl ReplyRecord {
     pub fn is_of(&self, role: Role) -> bool {
         self.role == role.as_str()
     }
+}
+
+/// What came of running a function, or of looking at its source, under the id of what was asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeptOutcomeRecord {
+    /// The id of the invocation, with every bound and seed in it.
+    pub call: String,
+    /// What came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<OutcomeRecord>,
+    /// What a source defines, where that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub described: Option<DescriptionRecord>,
+}
+
+/// What a source defines under a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DescriptionRecord {
+    /// The parameters in order.
+    pub parameters: Vec<ParameterRecord>,
+    /// The first line of the documentation.
+    pub documentation: String,
+}
+
+/// A parameter as its source defines it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParameterRecord {
+    /// Its name.
+    pub name: String,
+    /// `positional_only`, `positional`, `named_only`, `rest` or `named_rest`.
+    pub kind: String,
+    /// Whether a call must give it.
+    pub required: bool,
+}
+
+/// Somebody begins to work on a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SittingRecord {
+    /// When, in UTC (RFC 3339).
+    pub at: String,
+    /// The version of the program.
+    pub version: String,
+    /// The command line.
+    pub command: Vec<String>,
+}
+
+/// That work ends. A sitting without an end was killed, or is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SittingEndRecord {
+    /// When, in UTC (RFC 3339).
+    pub at: String,
+    /// How it ended.
+    pub stop: StopRecord,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

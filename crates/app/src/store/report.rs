@@ -107,6 +107,8 @@ pub struct ReportBuilder {
     /// The epoch in which a function, by its id, was first applied.
     written: BTreeMap<String, u32>,
     test: Vec<EvaluationRecord>,
+    /// Whether the journal says how the run ended.
+    is_over: bool,
 }
 
 impl ReportBuilder {
@@ -127,7 +129,15 @@ impl ReportBuilder {
             JournalEvent::EvaluationDone(record) => self.epoch(record.epoch).scores.push(record.clone()),
             JournalEvent::Step(record) => self.add_step(record),
             JournalEvent::Decision(record) => self.add_decision(record),
-            JournalEvent::Stopped(record) => self.report.stop = Some(record.clone()),
+            JournalEvent::Stopped(record) => {
+                self.report.stop = Some(record.clone());
+                self.is_over = true;
+            }
+            JournalEvent::Outcome(_) => {}
+            // A run that is over stays over, whoever sits down to it again.
+            JournalEvent::SittingStarted(_) if !self.is_over => self.report.stop = None,
+            JournalEvent::SittingEnded(record) if !self.is_over => self.report.stop = Some(record.stop.clone()),
+            JournalEvent::SittingStarted(_) | JournalEvent::SittingEnded(_) => {}
         }
     }
 
@@ -196,6 +206,9 @@ impl ReportBuilder {
 
     /// What was paid is what came: also replies of tasks and steps that were abandoned.
     fn add_reply(&mut self, record: &ReplyRecord) {
+        if record.paid_by.is_some() {
+            return;
+        }
         let usage = match record.is_of(Role::Optimizer) {
             true => &mut self.report.optimizer_usage,
             false => &mut self.report.assistant_usage,
@@ -218,7 +231,8 @@ impl ReportBuilder {
     }
 }
 
-const TEST: &str = "test";
+/// The word for the split that nothing is decided on.
+pub(super) const TEST: &str = "test";
 
 fn add(sum: &mut UsageRecord, usage: UsageRecord) {
     sum.requests = sum.requests.saturating_add(usage.requests);

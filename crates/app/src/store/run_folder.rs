@@ -17,6 +17,8 @@ use crate::causes::with_causes;
 pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const JOURNAL: &str = "journal.jsonl";
 pub(super) const REPLIES: &str = "replies.jsonl";
+pub(super) const OUTCOMES: &str = "outcomes.jsonl";
+pub(super) const SITTINGS: &str = "sittings.jsonl";
 pub(super) const SETS: &str = "sets";
 pub(super) const BEST: &str = "best";
 pub(super) const REPORT: &str = "report.json";
@@ -108,6 +110,20 @@ impl RunFolder {
         JournalReader::open(&self.path.join(JOURNAL))
     }
 
+    /// Returns the last epoch that was decided on.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn last_epoch(&self) -> Result<u32, StoreError> {
+        let mut last = 0;
+        for event in self.journal()? {
+            if let JournalEvent::Decision(decision) = event? {
+                last = last.max(decision.epoch);
+            }
+        }
+        Ok(last)
+    }
+
     /// Makes the report from the journal, with what was left out of it as a warning.
     ///
     /// # Errors
@@ -121,6 +137,10 @@ impl RunFolder {
             builder.add(&event?);
         }
         let mut notes = Vec::from_iter(journal.note());
+        // Runs of the first format have no sittings.
+        if let Ok(sittings) = JournalReader::open(&self.path.join(SITTINGS)) {
+            sittings.map_while(Result::ok).for_each(|event| builder.add(&event));
+        }
         match self.add_replies(&mut builder) {
             Ok(note) => notes.extend(note),
             Err(error) => builder.warn(format!("what the replies cost is not known in full: {}", with_causes(&error))),
@@ -235,6 +255,24 @@ impl RunFolder {
                 candidates: several.iter().map(|name| (*name).clone()).collect(),
             }),
         }
+    }
+
+    pub(super) fn damaged(&self, file: &str, reason: impl Into<String>) -> StoreError {
+        StoreError::damaged(&self.path.join(file), reason)
+    }
+
+    /// Copies every function set to another run.
+    pub(super) fn copy_sets(&self, to: &Self) -> Result<(), StoreError> {
+        for name in self.sets()? {
+            let (from, to) = (self.path.join(SETS).join(&name), to.path.join(SETS).join(&name));
+            std::fs::create_dir(&to).map_err(StoreError::write(&to))?;
+            for entry in std::fs::read_dir(&from).map_err(StoreError::read(&from))? {
+                let file = entry.map_err(StoreError::read(&from))?;
+                let target = to.join(file.file_name());
+                std::fs::copy(file.path(), &target).map_err(StoreError::write(&target))?;
+            }
+        }
+        Ok(())
     }
 
     fn no_set(&self, wanted: &str, known: Vec<String>) -> StoreError {

@@ -5,25 +5,32 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use greensand_types::{ContentId, FunctionSet};
+use greensand_llm::{ChatReply, ChatRequest};
+use greensand_types::{ContentId, FunctionSet, ParseContentIdError};
 
 use super::StoreError;
 use super::files::{replace, replace_json};
 use super::function_set::write_set;
-use super::journal::{Journal, JournalEvent};
-use super::manifest::Manifest;
-use super::records::ReplyRecord;
+use super::journal::{Journal, JournalEvent, JournalReader, Reopening};
+use super::manifest::{FIRST_RESUMABLE_FORMAT, Manifest};
+use super::records::{KeptOutcomeRecord, ReplyRecord, SittingEndRecord, SittingRecord, StopRecord};
 use super::report::{Report, ReportBuilder};
-use super::run_folder::{BEST, JOURNAL, LOCK, MANIFEST, REPLIES, REPORT, REPORT_TEXT, RunFolder, SETS};
+use super::run_folder::{
+    BEST, JOURNAL, LOCK, MANIFEST, OUTCOMES, REPLIES, REPORT, REPORT_TEXT, RunFolder, SETS, SITTINGS,
+};
+use super::tape::Tape;
 
-/// A run folder that is being written. It is locked for as long as this lives.
+/// A run folder that is being written, or played again. It is locked for as long as this lives.
 ///
 /// Invariant: what the journal names is in the folder before the journal names it.
 #[derive(Debug)]
 pub struct RunWriter {
     folder: RunFolder,
     journal: Journal,
-    replies: Journal,
+    replies: Tape,
+    outcomes: Tape,
+    /// None for a replay, which leaves no trace.
+    sittings: Option<Journal>,
     report: Mutex<ReportBuilder>,
     failure: Mutex<Option<StoreError>>,
     _lock: File,
@@ -40,36 +47,207 @@ impl RunWriter {
         let folder_name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let lock_path = path.join(LOCK);
         let lock = File::create_new(&lock_path).map_err(StoreError::write(&lock_path))?;
-        match lock.try_lock() {
-            Err(std::fs::TryLockError::WouldBlock) => return Err(StoreError::InUse { path }),
-            // A file system without locks: the folder is new and its name is random, so that nobody else has it.
-            Err(std::fs::TryLockError::Error(_)) | Ok(()) => {}
-        }
+        take(&lock, &path)?;
         let journal = Journal::create(&path.join(JOURNAL), &folder_name)?;
-        let replies = Journal::create(&path.join(REPLIES), &folder_name)?;
+        let replies = Tape::create(&path.join(REPLIES), &folder_name)?;
+        let outcomes = Tape::create(&path.join(OUTCOMES), &folder_name)?;
+        let sittings = Journal::create(&path.join(SITTINGS), &folder_name)?;
         let sets = path.join(SETS);
         std::fs::create_dir(&sets).map_err(StoreError::write(&sets))?;
         // Last: a folder with a manifest is a run folder.
         replace_json(&path.join(MANIFEST), manifest)?;
         let folder = RunFolder::open(&path)?;
         let report = Mutex::new(ReportBuilder::new());
-        Ok(Self { folder, journal, replies, report, failure: Mutex::new(None), _lock: lock })
+        let sittings = Some(sittings);
+        Ok(Self { folder, journal, replies, outcomes, sittings, report, failure: Mutex::new(None), _lock: lock })
+    }
+
+    /// Takes a run up again: what it did before is to be done again, and is compared with its journal.
+    ///
+    /// Lines that are torn at the end of a file are cut off.
+    ///
+    /// # Errors
+    /// When another process writes to the run, a file of it cannot be read or is damaged, or it was made by a program
+    /// that kept too little.
+    pub fn reopen(folder: &RunFolder, how: Reopening) -> Result<Self, StoreError> {
+        let path = folder.path();
+        let manifest = folder.manifest()?;
+        if manifest.format < FIRST_RESUMABLE_FORMAT {
+            let reason = format!("it was made by greensand {}, which kept no outcomes of calls", manifest.version);
+            return Err(StoreError::NotResumable { path: path.to_owned(), reason });
+        }
+        let lock_path = path.join(LOCK);
+        let lock = File::open(&lock_path).map_err(StoreError::read(&lock_path))?;
+        take(&lock, path)?;
+        let mut report = ReportBuilder::new();
+        let sittings = reopen_sittings(&path.join(SITTINGS), how, &mut report)?;
+        let replies = Tape::reopen(&path.join(REPLIES), how, |event| {
+            report.add(event);
+            let JournalEvent::Reply(record) = event else { return Err("an event that is no reply".into()) };
+            reply_key(&record.backend, &record.request)
+        })?;
+        let outcomes = Tape::reopen(&path.join(OUTCOMES), how, |event| {
+            let JournalEvent::Outcome(record) = event else { return Err("an event that is no outcome".into()) };
+            record.call.parse().map_err(|error: ParseContentIdError| error.to_string())
+        })?;
+        let journal = Journal::reopen(&path.join(JOURNAL), how)?;
+        let (folder, report) = (folder.clone(), Mutex::new(report));
+        Ok(Self { folder, journal, replies, outcomes, sittings, report, failure: Mutex::new(None), _lock: lock })
+    }
+
+    /// Makes a new run folder that holds what a run did before the step of an epoch, and all that it paid for. Returns nothing
+    /// when the run has not come so far.
+    ///
+    /// # Errors
+    /// When the run cannot be read, or the disk fails.
+    pub fn fork(
+        from: &RunFolder,
+        at: u32,
+        runs_dir: &Path,
+        manifest: &Manifest,
+        now: SystemTime,
+    ) -> Result<Option<RunFolder>, StoreError> {
+        let Some(events) = events_before(from, at)? else { return Ok(None) };
+        // Only now: a fork that cannot be made leaves nothing.
+        let run = Self::create(runs_dir, manifest, now)?;
+        for event in JournalReader::open(&from.path().join(REPLIES))? {
+            let JournalEvent::Reply(mut record) = event? else { continue };
+            let key = reply_key(&record.backend, &record.request).map_err(|reason| from.damaged(REPLIES, reason))?;
+            record.paid_by.get_or_insert_with(|| from.name());
+            run.replies.put(key, &JournalEvent::Reply(record))?;
+        }
+        for event in JournalReader::open(&from.path().join(OUTCOMES))? {
+            let event = event?;
+            let JournalEvent::Outcome(record) = &event else { continue };
+            let key =
+                record.call.parse().map_err(|error: ParseContentIdError| from.damaged(OUTCOMES, error.to_string()))?;
+            run.outcomes.put(key, &event)?;
+        }
+        from.copy_sets(run.folder())?;
+        for event in &events {
+            run.journal.append(event)?;
+            if let JournalEvent::Decision(decision) = event {
+                replace(&run.folder.path().join(BEST), format!("{}\n", decision.registered).as_bytes())?;
+            }
+        }
+        Ok(Some(run.folder))
+    }
+
+    /// Says whether nothing may be written, and nothing may be asked that was not asked before.
+    pub fn is_replay(&self) -> bool {
+        self.sittings.is_none()
+    }
+
+    /// Notes that somebody begins to work on the run.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn begin_sitting(&self, command: &[String], now: SystemTime) -> Result<(), StoreError> {
+        let Some(sittings) = &self.sittings else { return Ok(()) };
+        let event = JournalEvent::SittingStarted(SittingRecord {
+            at: humantime::format_rfc3339_seconds(now).to_string(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            command: command.to_vec(),
+        });
+        sittings.append(&event)?;
+        self.report().add(&event);
+        Ok(())
+    }
+
+    /// Notes how that work ended.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn end_sitting(&self, stop: StopRecord, now: SystemTime) -> Result<(), StoreError> {
+        let Some(sittings) = &self.sittings else { return Ok(()) };
+        let at = humantime::format_rfc3339_seconds(now).to_string();
+        let event = JournalEvent::SittingEnded(SittingEndRecord { at, stop });
+        sittings.append(&event)?;
+        self.report().add(&event);
+        Ok(())
+    }
+
+    /// Returns the next line of the journal that is to be done again, if there is one.
+    ///
+    /// # Errors
+    /// When the line is damaged.
+    pub fn upcoming(&self) -> Result<Option<JournalEvent>, StoreError> {
+        self.journal.upcoming()
+    }
+
+    /// Returns what the journal holds of the evaluation that was just begun. To resume, that is done; to replay, it is to be
+    /// done again.
+    ///
+    /// # Errors
+    /// When a line is damaged.
+    pub fn take_items(&self) -> Result<Vec<JournalEvent>, StoreError> {
+        let items = self.journal.take_items()?;
+        if !self.is_replay() {
+            let mut report = self.report();
+            items.iter().for_each(|event| report.add(event));
+        }
+        Ok(items)
+    }
+
+    /// Returns the reply that is kept to a request of a backend.
+    ///
+    /// # Errors
+    /// When the file of replies cannot be read.
+    pub fn kept_reply(&self, backend: &str, request: &ChatRequest) -> Result<Option<ChatReply>, StoreError> {
+        let key = reply_key_of(backend, request.digest());
+        let Some(JournalEvent::Reply(record)) = self.replies.get(key)? else { return Ok(None) };
+        let path = self.folder.path().join(REPLIES);
+        let recorded = record.into_reply().map_err(|reason| StoreError::damaged(&path, reason))?;
+        Ok(Some(recorded.reply))
+    }
+
+    /// Keeps a reply of a backend.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn keep_reply(&self, backend: &str, request: &ChatRequest, reply: &ChatReply) -> Result<(), StoreError> {
+        let event = JournalEvent::Reply(Box::new(ReplyRecord::of(backend, request, reply)));
+        self.replies.put(reply_key_of(backend, request.digest()), &event)?;
+        self.report().add(&event);
+        Ok(())
+    }
+
+    /// Returns what is kept of a call or of a look at a source.
+    ///
+    /// # Errors
+    /// When the file of outcomes cannot be read.
+    pub fn kept_outcome(&self, call: ContentId) -> Result<Option<KeptOutcomeRecord>, StoreError> {
+        match self.outcomes.get(call)? {
+            Some(JournalEvent::Outcome(record)) => Ok(Some(*record)),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    /// Keeps what came of a call or of a look at a source.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn keep_outcome(&self, call: ContentId, record: KeptOutcomeRecord) -> Result<(), StoreError> {
+        self.outcomes.put(call, &JournalEvent::Outcome(Box::new(record)))
+    }
+
+    /// Says that the journal holds what cannot be.
+    pub(crate) fn damaged_journal(&self, reason: impl Into<String>) -> StoreError {
+        StoreError::damaged(&self.folder.path().join(JOURNAL), reason)
+    }
+
+    /// Says that the journal ends, and the run would go on.
+    pub(crate) fn end_of_record(&self) -> StoreError {
+        StoreError::EndOfRecord { path: self.folder.path().join(JOURNAL) }
+    }
+
+    fn report(&self) -> std::sync::MutexGuard<'_, ReportBuilder> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the folder, to read from.
     pub fn folder(&self) -> &RunFolder {
         &self.folder
-    }
-
-    /// Appends a reply to the journal of replies.
-    ///
-    /// # Errors
-    /// When the disk fails.
-    pub fn append_reply(&self, reply: ReplyRecord) -> Result<(), StoreError> {
-        let event = JournalEvent::Reply(Box::new(reply));
-        self.replies.append(&event)?;
-        self.report.lock().unwrap_or_else(PoisonError::into_inner).add(&event);
-        Ok(())
     }
 
     /// Keeps an error of the disk that happened where only another kind of error can be returned.
@@ -88,13 +266,13 @@ impl RunWriter {
     /// When the disk fails.
     pub fn append(&self, event: &JournalEvent) -> Result<(), StoreError> {
         self.journal.append(event)?;
-        self.report.lock().unwrap_or_else(PoisonError::into_inner).add(event);
+        self.report().add(event);
         Ok(())
     }
 
     /// Keeps a warning for the report.
     pub fn warn(&self, warning: &str) {
-        self.report.lock().unwrap_or_else(PoisonError::into_inner).warn(warning);
+        self.report().warn(warning);
     }
 
     /// Writes a function set, if it is not there yet.
@@ -102,6 +280,9 @@ impl RunWriter {
     /// # Errors
     /// When the disk fails.
     pub fn save_set(&self, set: &FunctionSet) -> Result<(), StoreError> {
+        if self.is_replay() {
+            return Ok(());
+        }
         write_set(&self.folder.path().join(SETS).join(set.id().short()), set)
     }
 
@@ -110,21 +291,79 @@ impl RunWriter {
     /// # Errors
     /// When the disk fails.
     pub fn set_best(&self, set: ContentId) -> Result<(), StoreError> {
+        if self.is_replay() {
+            return Ok(());
+        }
         replace(&self.folder.path().join(BEST), format!("{set}\n").as_bytes())
     }
 
-    /// Writes the report as JSON and as text, and returns it.
+    /// Writes the report as JSON and as text, and returns it. A replay only returns it.
     ///
     /// # Errors
     /// When the disk fails.
     pub fn write_report(&self) -> Result<Report, StoreError> {
-        let builder = self.report.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let builder = self.report().clone();
         let mut report = self.folder.finish_report(&builder);
         report.run = self.folder.name();
+        if self.is_replay() {
+            return Ok(report);
+        }
         replace_json(&self.folder.path().join(REPORT), &report)?;
         replace(&self.folder.path().join(REPORT_TEXT), report.to_text().as_bytes())?;
         Ok(report)
     }
+}
+
+/// Returns what a run did before the step of an epoch; nothing, if it did not come so far.
+fn events_before(from: &RunFolder, at: u32) -> Result<Option<Vec<JournalEvent>>, StoreError> {
+    let mut events = Vec::new();
+    if at == 0 {
+        return Ok(Some(events));
+    }
+    let mut decided = None;
+    for event in from.journal()? {
+        let event = event?;
+        match &event {
+            JournalEvent::Step(step) if step.epoch >= at => break,
+            JournalEvent::EvaluationStarted(started) if started.split == super::report::TEST => break,
+            JournalEvent::Stopped(_) => break,
+            JournalEvent::Decision(decision) => decided = Some(decision.epoch),
+            _ => {}
+        }
+        events.push(event);
+    }
+    Ok(decided.is_some_and(|last| last + 1 >= at).then_some(events))
+}
+
+/// Locks a run.
+fn take(lock: &File, path: &Path) -> Result<(), StoreError> {
+    match lock.try_lock() {
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
+        // A file system without locks: the name of a new folder is random, so that nobody else has it.
+        Err(std::fs::TryLockError::Error(_)) | Ok(()) => Ok(()),
+    }
+}
+
+fn reopen_sittings(path: &Path, how: Reopening, report: &mut ReportBuilder) -> Result<Option<Journal>, StoreError> {
+    if how == Reopening::Replay {
+        return Ok(None);
+    }
+    let mut reader = JournalReader::open(path)?;
+    for event in reader.by_ref() {
+        report.add(&event?);
+    }
+    Journal::reopen_at_end(&reader, how).map(Some)
+}
+
+/// The key of a reply: who was asked, and what.
+fn reply_key_of(backend: &str, request: ContentId) -> ContentId {
+    let mut key = ContentId::of("kept reply");
+    key.field(backend.as_bytes()).field(request.as_bytes()).finish()
+}
+
+fn reply_key(backend: &str, request: &str) -> Result<ContentId, String> {
+    let request = request.parse().map_err(|error: ParseContentIdError| error.to_string())?;
+    Ok(reply_key_of(backend, request))
 }
 
 /// Makes a folder that nobody else has, also when several runs begin in the same second.

@@ -1,14 +1,16 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use greensand_optimizer::{Next, StopReason, Training};
+use greensand_optimizer::{Next, StopReason, Training, TrainingSettings};
 use greensand_types::FunctionSet;
 
+use super::eras::Eras;
+use super::recorded::RecordedRun;
 use super::session::{Session, Stop};
 use super::{TrainError, TrainErrorKind};
 use crate::project::Project;
 use crate::sets::{LoadedSet, SetSource};
-use crate::store::{Manifest, Report, RunFolder, RunWriter};
+use crate::store::{Manifest, Reopening, Report, RunFolder, RunKind, RunWriter};
 use crate::{Equipment, Event, Interrupt, Observer};
 
 /// What a training run left.
@@ -35,11 +37,11 @@ pub enum RunEnding {
 
 /// Trains the functions of a project's agent, in a new run folder.
 ///
-/// An interrupt is no error: what is under way is abandoned, and the run is closed with what it has.
+/// An interrupt is no error: what is under way is abandoned, and the run can be taken up again by [`resume`].
 ///
 /// # Errors
 /// When the initial set is not admitted, the run folder cannot be written, or a model or the host fails in a way that
-/// the next request would share. The run folder then says so, and holds everything until then.
+/// the next request would share. The run folder then says so, holds everything until then, and can be taken up again.
 pub async fn train(
     project: &Project,
     equipment: &Equipment,
@@ -47,40 +49,109 @@ pub async fn train(
     interrupt: &Interrupt,
 ) -> Result<TrainReport, TrainError> {
     let before_run = |kind| TrainError { kind, run: None };
-    let initial = load_initial(project, equipment).await.map_err(before_run)?;
-    let run = open_run(project, equipment).map_err(before_run)?;
+    let source = match &project.settings.functions.initial {
+        None => SetSource::Empty,
+        Some(path) => SetSource::parse(&path.to_string_lossy()),
+    };
+    let initial = load(&source, equipment).await.map_err(before_run)?;
+    let run = create_run(project, equipment).map_err(before_run)?;
+    work(project, &Eras::one(equipment.clone()), run, initial, observer, interrupt).await
+}
+
+/// Takes a training run up again where it was left, however it was left: nothing that was paid for is asked for again, and what
+/// comes out is the same as if it had never been left.
+///
+/// What the journal holds is taken as done; steps are made again from the replies that are kept, and compared.
+///
+/// # Errors
+/// As [`train`]; and when the run is in use, its files are damaged, or the program or its settings now do something else than the
+/// journal says.
+pub async fn resume(
+    recorded: &RecordedRun,
+    eras: &Eras,
+    observer: &dyn Observer,
+    interrupt: &Interrupt,
+) -> Result<TrainReport, TrainError> {
+    reopen(recorded, eras, Reopening::Resume, observer, interrupt).await
+}
+
+/// Does everything again that a training run did, from what is kept in its folder: no model is asked, and nothing is written.
+///
+/// # Errors
+/// When a line of the journal comes out otherwise; the error names the first such line. A run that was not finished ends in
+/// [`StoreError::EndOfRecord`](crate::store::StoreError), after everything that it holds came out alike.
+pub async fn replay(
+    recorded: &RecordedRun,
+    eras: &Eras,
+    observer: &dyn Observer,
+    interrupt: &Interrupt,
+) -> Result<TrainReport, TrainError> {
+    reopen(recorded, eras, Reopening::Replay, observer, interrupt).await
+}
+
+async fn reopen(
+    recorded: &RecordedRun,
+    eras: &Eras,
+    how: Reopening,
+    observer: &dyn Observer,
+    interrupt: &Interrupt,
+) -> Result<TrainReport, TrainError> {
+    let failed = |kind| TrainError { kind, run: Some(recorded.folder.path().to_owned()) };
+    let run = RunWriter::reopen(&recorded.folder, how).map_err(|error| failed(error.into()))?;
+    // The set that it began with is in its folder, unless it was left even before that.
+    let initial = match recorded.folder.load_set("initial") {
+        Ok(_) => SetSource::Run { folder: recorded.folder.path().to_owned(), set: "initial".into() },
+        Err(_) => match &recorded.project.settings.functions.initial {
+            None => SetSource::Empty,
+            Some(path) => SetSource::parse(&path.to_string_lossy()),
+        },
+    };
+    let initial = load(&initial, eras.first()).await.map_err(failed)?;
+    work(&recorded.project, eras, run, initial, observer, interrupt).await
+}
+
+async fn load(source: &SetSource, equipment: &Equipment) -> Result<LoadedSet, TrainErrorKind> {
+    let loaded = source.load(equipment.runtime.as_ref(), equipment.admission()).await;
+    loaded.map_err(|error| TrainErrorKind::Initial(Box::new(error)))
+}
+
+fn create_run(project: &Project, equipment: &Equipment) -> Result<RunWriter, TrainErrorKind> {
+    let now = SystemTime::now();
+    let (assistant, optimizer) = (equipment.assistant.label(), equipment.optimizer.label());
+    let manifest = Manifest::of(RunKind::Train, project, assistant, optimizer, now);
+    Ok(RunWriter::create(&project.settings.runs_dir, &manifest, now)?)
+}
+
+/// Works on a run until it is over or cannot go on, and closes it.
+async fn work(
+    project: &Project,
+    eras: &Eras,
+    run: RunWriter,
+    initial: LoadedSet,
+    observer: &dyn Observer,
+    interrupt: &Interrupt,
+) -> Result<TrainReport, TrainError> {
     let folder = run.folder().clone();
-    let max_epochs = equipment.training.max_epochs;
+    let max_epochs = project.settings.training.epochs;
+    let failed = |kind| TrainError { kind, run: Some(folder.path().to_owned()) };
+    run.begin_sitting(&project.command, SystemTime::now()).map_err(|error| failed(error.into()))?;
     observer.event(Event::RunOpened { folder: folder.path(), max_epochs });
     for warning in project.tasks.warnings().iter().chain(&initial.warnings) {
         run.warn(warning);
         observer.event(Event::Warning { message: warning });
     }
-    let mut session = Session::new(project, equipment, Arc::new(run), Arc::clone(&initial.set), observer, interrupt);
-    let finished = run_to_end(&mut session, initial.set).await;
-    let closed = session.close(finished);
-    closed.map_err(|kind| TrainError { kind, run: Some(folder.path().to_owned()) })
-}
-
-async fn load_initial(project: &Project, equipment: &Equipment) -> Result<LoadedSet, TrainErrorKind> {
-    let source = match &project.settings.functions.initial {
-        None => SetSource::Empty,
-        Some(path) => SetSource::parse(&path.to_string_lossy()),
-    };
-    let loaded = source.load(equipment.runtime.as_ref(), equipment.admission()).await;
-    loaded.map_err(|error| TrainErrorKind::Initial(Box::new(error)))
-}
-
-fn open_run(project: &Project, equipment: &Equipment) -> Result<RunWriter, TrainErrorKind> {
-    let now = SystemTime::now();
-    let (assistant, optimizer) = (equipment.assistant.label(), equipment.optimizer.label());
-    let manifest = Manifest::of(project, assistant, optimizer, now);
-    Ok(RunWriter::create(&project.settings.runs_dir, &manifest, now)?)
+    let mut session = Session::new(project, eras, Arc::new(run), Arc::clone(&initial.set), observer, interrupt);
+    let finished = run_to_end(&mut session, eras.first().training.clone(), initial.set).await;
+    session.close(finished).map_err(failed)
 }
 
 /// The training itself: what comes next is for [`Training`] to say.
-async fn run_to_end(session: &mut Session<'_>, initial: Arc<FunctionSet>) -> Result<StopReason, Stop> {
-    let mut training = Training::new(session.equipment.training.clone(), Arc::clone(&initial));
+async fn run_to_end(
+    session: &mut Session<'_>,
+    settings: TrainingSettings,
+    initial: Arc<FunctionSet>,
+) -> Result<StopReason, Stop> {
+    let mut training = Training::new(settings, Arc::clone(&initial));
     let mut last_epoch = 0;
     let reason = loop {
         match training.next() {
@@ -93,6 +164,10 @@ async fn run_to_end(session: &mut Session<'_>, initial: Arc<FunctionSet>) -> Res
                 session.propose(&mut training, epoch).await?;
             }
             Next::Finished(reason) => break reason,
+        }
+        // A candidate that is still to be measured belongs to the epoch that proposed it.
+        if !matches!(training.next(), Next::Evaluate { .. }) {
+            session.enter(&mut training, last_epoch + 1);
         }
     };
     if !matches!(reason, StopReason::TooMuchMissing { .. }) {

@@ -5,9 +5,15 @@
 //! run. The records of *train* go to the optimizer; acceptance is decided on *validation*, or on *train* where there is
 //! none; *test* is sealed until the training is over, and nothing is decided on it.
 
+mod eras;
 mod error;
+mod fork;
 mod r#loop;
+mod recorded;
 mod session;
 
+pub use eras::Eras;
 pub use error::{TrainError, TrainErrorKind};
-pub use r#loop::{RunEnding, TrainReport, train};
+pub use fork::{ForkError, fork};
+pub use r#loop::{RunEnding, TrainReport, replay, resume, train};
+pub use recorded::{RecordedRun, RecordedRunError};

@@ -1,26 +1,30 @@
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use greensand_llm::{ModelBackend, ModelErrorKind};
+use greensand_llm::{ModelError, ModelErrorKind};
 use greensand_optimizer::{
-    Decision, EvidenceBook, Measurement, StepError, StepErrorKind, StepInput, StopReason, Training, propose_until,
+    Decision, EvidenceBook, Measurement, PartialStep, StepError, StepErrorKind, StepInput, StopReason, Training,
+    propose_until,
 };
 use greensand_types::{ContentId, ConversationRecord, FunctionSet, Registration, StepEnd, StepReport};
 
 use super::TrainErrorKind;
+use super::eras::{Era, Eras};
 use super::r#loop::{RunEnding, TrainReport};
 use crate::causes::with_causes;
 use crate::evaluate::{EvaluateError, Job, Measured, TooMuchMissing, measure};
 use crate::project::{Project, Split};
-use crate::recording::RecordingBackend;
 use crate::store::{DecisionKind, DecisionRecord, JournalEvent, RunWriter, StepRecord, StopRecord, StoreError};
 use crate::{Equipment, Event, Interrupt, Observer};
 
 /// A training run that is under way.
 pub(super) struct Session<'a> {
-    pub(super) equipment: &'a Equipment,
+    /// What the run works with now; every answer of it is kept in the run.
+    equipment: Equipment,
+    /// What it works with from some epoch on, the next first.
+    later: VecDeque<Era>,
     project: &'a Project,
-    assistant: RecordingBackend,
-    optimizer: RecordingBackend,
     run: Arc<RunWriter>,
     observer: &'a dyn Observer,
     interrupt: &'a Interrupt,
@@ -68,17 +72,15 @@ impl From<EvaluateError> for Stop {
 impl<'a> Session<'a> {
     pub(super) fn new(
         project: &'a Project,
-        equipment: &'a Equipment,
+        eras: &Eras,
         run: Arc<RunWriter>,
         initial: Arc<FunctionSet>,
         observer: &'a dyn Observer,
         interrupt: &'a Interrupt,
     ) -> Self {
-        let recorded = |backend: &Arc<dyn ModelBackend>| RecordingBackend::new(Arc::clone(backend), Arc::clone(&run));
         Self {
-            assistant: recorded(&equipment.assistant),
-            optimizer: recorded(&equipment.optimizer),
-            equipment,
+            equipment: eras.first().recorded_in(&run),
+            later: eras.later().cloned().collect(),
             project,
             run,
             observer,
@@ -92,6 +94,14 @@ impl<'a> Session<'a> {
     /// The split that acceptance is decided on.
     fn acceptance_split(&self) -> Split {
         if self.project.tasks.get(Split::Validation).is_empty() { Split::Train } else { Split::Validation }
+    }
+
+    /// Goes over to what the run works with from an epoch on.
+    pub(super) fn enter(&mut self, training: &mut Training, epoch: u32) {
+        while let Some(era) = self.later.pop_front_if(|era| era.from <= epoch) {
+            self.equipment = era.equipment.recorded_in(&self.run);
+            training.change_settings(self.equipment.training.clone());
+        }
     }
 
     /// Measures a set, lets the training judge it, and registers what is best with both roles.
@@ -130,8 +140,9 @@ impl<'a> Session<'a> {
             success_rate: success_rate(&records),
             epoch,
         };
-        let Equipment { runtime, step, .. } = self.equipment;
-        let made = propose_until(input, &self.optimizer, runtime.as_ref(), step, self.interrupt.raised()).await;
+        let Equipment { optimizer, runtime, step, .. } = &self.equipment;
+        let stop = self.interrupt.raised();
+        let made = propose_until(input, optimizer.as_ref(), runtime.as_ref(), step, stop).await;
         let report = self.keep_step(epoch, made)?;
         if let Some(decision) = training.proposed(&report)? {
             self.decided(training, epoch, report.candidate.id(), &decision)?;
@@ -140,62 +151,47 @@ impl<'a> Session<'a> {
     }
 
     /// Scores the initial and the best set on *test*, once. Nothing is decided on it.
-    ///
-    /// The training is over by then: a model that fails here costs the test score, and not the run.
     pub(super) async fn final_test(&self, initial: &Arc<FunctionSet>, epoch: u32) -> Result<(), Stop> {
         let best = self.registered.set();
         if !self.project.settings.training.final_test || self.project.tasks.get(Split::Test).is_empty() {
             return Ok(());
         }
-        for (index, set) in [initial, best].into_iter().enumerate() {
-            if index == 1 && best.id() == initial.id() {
-                break;
-            }
-            let why = match self.measure(epoch, Split::Test, set).await {
-                Ok(_) => continue,
-                Err(Stop::TooMuchMissing(missing)) => missing.to_string(),
-                Err(Stop::Failed(TrainErrorKind::Evaluate(error))) => with_causes(&error),
-                Err(stop) => return Err(stop),
-            };
-            self.warn(&format!("the test split could not be scored: {why}"));
-            break;
+        self.measure(epoch, Split::Test, initial).await?;
+        if best.id() != initial.id() {
+            self.measure(epoch, Split::Test, best).await?;
         }
         Ok(())
     }
 
-    /// Closes the run: writes down how it ended, and its report.
+    /// Closes the run: writes down how it ended, and its report. What the training did not end itself can be taken up again,
+    /// and ends no journal.
     pub(super) fn close(&self, finished: Result<StopReason, Stop>) -> Result<TrainReport, TrainErrorKind> {
-        let (kind, reason, ending) = match finished {
+        let stop = |kind: &str, reason: String| StopRecord { kind: kind.into(), reason };
+        let (stop, ending) = match finished {
             Ok(reason) => {
-                let kind = stop_kind(&reason);
                 let ending = match reason {
                     StopReason::TooMuchMissing { .. } => RunEnding::TooMuchMissing,
                     StopReason::MaxEpochs { .. } | StopReason::Patience { .. } => RunEnding::Finished,
                 };
-                (kind, reason.to_string(), Ok(ending))
+                let stop = stop(stop_kind(&reason), reason.to_string());
+                self.run.append(&JournalEvent::Stopped(stop.clone()))?;
+                (stop, Ok(ending))
             }
-            Err(Stop::Interrupted) => ("interrupted", "interrupted".into(), Ok(RunEnding::Interrupted)),
+            Err(Stop::Interrupted) => (stop("interrupted", "interrupted".into()), Ok(RunEnding::Interrupted)),
             Err(Stop::TooMuchMissing(missing)) => {
-                ("too_much_missing", missing.to_string(), Ok(RunEnding::TooMuchMissing))
+                (stop("too_much_missing", missing.to_string()), Ok(RunEnding::TooMuchMissing))
             }
-            Err(Stop::Failed(error)) => ("failed", with_causes(&error), Err(error)),
+            Err(Stop::Failed(error)) => (stop("failed", with_causes(&error)), Err(error)),
         };
-        let written = self.write_end(kind, reason);
+        let written = self.run.end_sitting(stop, SystemTime::now()).and_then(|()| self.run.write_report());
         // The first error is the one to tell: that the end could not be written down mostly follows from it.
         let ending = ending?;
-        let report = written?;
-        Ok(TrainReport { folder: self.run.folder().clone(), report, ending })
-    }
-
-    fn write_end(&self, kind: &str, reason: String) -> Result<crate::store::Report, StoreError> {
-        self.run.append(&JournalEvent::Stopped(StopRecord { kind: kind.into(), reason }))?;
-        self.run.write_report()
+        Ok(TrainReport { folder: self.run.folder().clone(), report: written?, ending })
     }
 
     async fn measure(&self, epoch: u32, split: Split, set: &Arc<FunctionSet>) -> Result<Measured, Stop> {
         let job = Job {
-            equipment: self.equipment,
-            assistant: &self.assistant,
+            equipment: &self.equipment,
             set,
             tasks: self.project.tasks.get(split),
             split,
@@ -224,55 +220,41 @@ impl<'a> Session<'a> {
         records
     }
 
-    /// Keeps a step, also one that was cut short: what it had proposed until then is measured like any other.
+    /// Keeps a step.
+    ///
+    /// One that was cut short is made again when the run is taken up again: its replies are kept, and cost nothing then. Only
+    /// a request that the endpoint refuses for itself would be refused again: what the step had proposed until then is measured like
+    /// any other.
     fn keep_step(&self, epoch: u32, made: Result<StepReport, StepError>) -> Result<StepReport, Stop> {
+        if let Some(error) = self.run.take_failure() {
+            return Err(error.into());
+        }
         let (report, error) = match made {
             Ok(report) => (report, None),
             Err(StepError { kind, partial, .. }) => {
-                let partial = *partial;
-                let report = StepReport {
-                    parent: partial.parent,
-                    candidate: partial.candidate,
-                    proposals: partial.proposals,
-                    end: StepEnd::Terminated,
-                    usage: partial.usage,
-                };
-                (report, Some(kind))
+                let PartialStep { parent, candidate, proposals, usage } = *partial;
+                let report = StepReport { parent, candidate, proposals, end: StepEnd::Terminated, usage };
+                match kind {
+                    StepErrorKind::Interrupted => return Err(Stop::Interrupted),
+                    StepErrorKind::Host(error) => return Err(Stop::Failed(TrainErrorKind::Host(error))),
+                    StepErrorKind::Model(error) if report.is_unchanged() || !concerns_this_request(&error) => {
+                        return Err(Stop::Failed(TrainErrorKind::Optimizer(error)));
+                    }
+                    StepErrorKind::Model(error) => (report, Some(with_causes(&error))),
+                }
             }
         };
-        let text = error.as_ref().map(|error| with_causes(error));
+        if let Some(error) = &error {
+            self.warn(&format!("the step of epoch {epoch} was cut short: {error}"));
+        }
         // What the journal names is in the folder before.
         self.run.save_set(&report.candidate)?;
-        let record = StepRecord::of(epoch, &report, text);
+        let record = StepRecord::of(epoch, &report, error);
         self.run.append(&JournalEvent::Step(record.clone()))?;
         for proposal in &record.proposals {
             self.observer.event(Event::Proposed { epoch, proposal });
         }
-        if let Some(error) = self.run.take_failure() {
-            return Err(error.into());
-        }
-        match error {
-            None => Ok(report),
-            Some(kind) => {
-                let message = format!("the step of epoch {epoch} was cut short: {}", with_causes(&kind));
-                match kind {
-                    StepErrorKind::Interrupted => Err(Stop::Interrupted),
-                    StepErrorKind::Host(error) => Err(Stop::Failed(TrainErrorKind::Host(error))),
-                    // A step that nobody made is no fruitless one: counted as such, it would pass for an early stop.
-                    StepErrorKind::Model(error)
-                        if report.is_unchanged()
-                            || error.concerns_every_request()
-                            || error.kind() == ModelErrorKind::Exhausted =>
-                    {
-                        Err(Stop::Failed(TrainErrorKind::Optimizer(error)))
-                    }
-                    StepErrorKind::Model(_) => {
-                        self.warn(&message);
-                        Ok(report)
-                    }
-                }
-            }
-        }
+        Ok(report)
     }
 
     fn warn(&self, message: &str) {
@@ -301,6 +283,11 @@ impl<'a> Session<'a> {
         self.observer.event(Event::Decided { epoch, decision: &record });
         Ok(())
     }
+}
+
+/// Says whether an endpoint refused this request for itself, and would again.
+fn concerns_this_request(error: &ModelError) -> bool {
+    matches!(error.kind(), ModelErrorKind::Refused { .. }) && !error.is_transient()
 }
 
 fn decision_record(epoch: u32, set: ContentId, best: ContentId, decision: &Decision) -> DecisionRecord {

@@ -3,5 +3,6 @@
 
 mod evaluation;
 mod page;
+mod resuming;
 mod support;
 mod training;

@@ -209,6 +209,10 @@ impl ModelBackend for Listening {
         self.backend.label()
     }
 
+    fn identity(&self) -> String {
+        self.backend.identity()
+    }
+
     fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {
         self.requests.lock().unwrap().push(request.clone());
         self.backend.chat(request)

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use greensand_app::store::{DecisionKind, JournalEvent, RunFolder};
-use greensand_app::{Event, Interrupt, ModelBackend, ModelError, RunEnding, Silent, Split, TrainErrorKind};
-use greensand_llm::{ChatReply, ChatRequest};
-use greensand_types::{BoxFuture, Message};
+use greensand_app::{Event, Interrupt, ModelBackend, RunEnding, Silent, Split, TrainErrorKind};
+use greensand_types::Message;
 
 use crate::support::*;
 
@@ -211,37 +210,6 @@ fn without_validation_acceptance_is_decided_on_train() {
 }
 
 #[test]
-fn an_interrupt_at_any_event_leaves_a_run_that_can_be_read() {
-    // The number of events of a whole run; the interrupt is raised at each of them in turn.
-    let count = std::sync::atomic::AtomicUsize::new(0);
-    let folder = story();
-    let (project, equipment) = folder.open(&["training.jobs=2"]);
-    let counting = Watching(|_: &Event<'_>| {
-        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    });
-    train(&project, &equipment, &counting, &Interrupt::new()).unwrap();
-    let total = count.into_inner();
-    assert!(total > 50);
-    for at in (0..total).step_by(3) {
-        let (interrupt, seen) = (Interrupt::new(), std::sync::atomic::AtomicUsize::new(0));
-        let observer = Watching(|_: &Event<'_>| {
-            if seen.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == at {
-                interrupt.raise();
-            }
-        });
-        let done = train(&project, &equipment, &observer, &interrupt).unwrap();
-        let kind = done.report.stop.as_ref().map(|stop| stop.kind.as_str());
-        let finished = done.ending == RunEnding::Finished;
-        assert!(if finished { kind == Some("patience") } else { kind == Some("interrupted") }, "{at}: {kind:?}");
-        assert_eq!(RunFolder::open(done.folder.path()).unwrap().report().unwrap(), done.report);
-        assert!(matches!(events(&done.folder).last(), Some(JournalEvent::Stopped(_))));
-        if done.report.best.is_some() {
-            done.folder.load_set("best").unwrap();
-        }
-    }
-}
-
-#[test]
 fn a_request_that_fails_is_missing_data_and_never_a_zero() {
     let fails = "[[rule]]\nrole = \"assistant\"\ntask = \"validation-3-3\"\nfail = \"unreachable\"\n";
     let rules = [fails, ASSISTANT, &writes(1, "add_function", "sum"), SILENT_OPTIMIZER];
@@ -290,18 +258,6 @@ fn what_every_request_would_share_stops_at_once() {
 }
 
 #[test]
-fn a_model_that_fails_at_the_end_costs_the_test_score_and_not_the_run() {
-    for fail in ["authentication", "rate_limited"] {
-        let fails = format!("[[rule]]\nrole = \"assistant\"\ntask = \"test-*\"\nfail = \"{fail}\"\n");
-        let rules = [&fails, ASSISTANT, &writes(1, "add_function", "sum"), SILENT_OPTIMIZER];
-        let done = Folder::new("[training]\npatience = 1\n", &rules).train(&[]).unwrap();
-        assert_eq!(done.ending, RunEnding::Finished);
-        assert_eq!(done.report.stop.as_ref().map(|stop| stop.kind.as_str()), Some("patience"));
-        assert_eq!((done.report.test.is_none(), done.report.warnings.len()), (true, 1), "{:?}", done.report.warnings);
-    }
-}
-
-#[test]
 fn a_script_that_has_no_reply_is_an_error_that_says_where() {
     let folder = Folder::new("", &[ASSISTANT]);
     let error = folder.train(&[]).unwrap_err();
@@ -309,58 +265,34 @@ fn a_script_that_has_no_reply_is_an_error_that_says_where() {
     assert!(text.starts_with("get a reply of the optimizer's model: ") && text.contains("optimizer"), "{text}");
     // What was measured before it is kept.
     let report = RunFolder::open(error.run().unwrap()).unwrap().report().unwrap();
-    assert_eq!(decisions(&report), ["Baseline 25", "None"]);
+    assert_eq!(decisions(&report), ["Baseline 25"]);
 }
 
 #[test]
-fn a_step_that_is_cut_short_keeps_what_it_had_applied() {
-    let fails = "[[rule]]\nrole = \"optimizer\"\nepoch = 1\nturn = 1\nfail = \"timed_out\"\n";
+fn a_model_that_fails_at_the_end_costs_the_test_score_and_not_the_best_set() {
+    for (fail, kind) in [("authentication", "failed"), ("rate_limited", "too_much_missing")] {
+        let fails = format!("[[rule]]\nrole = \"assistant\"\ntask = \"test-*\"\nfail = \"{fail}\"\n");
+        let rules = [&fails, ASSISTANT, &writes(1, "add_function", "sum"), SILENT_OPTIMIZER];
+        let folder = Folder::new("[training]\npatience = 1\n", &rules);
+        let ended = folder.train(&[]).map(|done| done.ending);
+        assert!(matches!(ended, Err(_) | Ok(RunEnding::TooMuchMissing)), "{ended:?}");
+        let run = RunFolder::open(&folder.runs()[0]).unwrap();
+        let report = run.report().unwrap();
+        assert_eq!(report.stop.as_ref().map(|stop| stop.kind.as_str()), Some(kind));
+        assert_eq!(decisions(&report), ["Baseline 25", "Accepted 100", "Unchanged"]);
+        assert_eq!(run.load_set("best").unwrap().functions.len(), 1);
+    }
+}
+
+#[test]
+fn a_step_that_the_endpoint_refuses_to_go_on_with_keeps_what_it_had_applied() {
+    let fails = "[[rule]]\nrole = \"optimizer\"\nepoch = 1\nturn = 1\nfail = \"refused\"\n";
     let rules = [fails, ASSISTANT, &writes(1, "add_function", "sum"), SILENT_OPTIMIZER];
     let done = Folder::new("[training]\nepochs = 1\n", &rules).train(&[]).unwrap();
     assert_eq!(decisions(&done.report), ["Baseline 25", "Accepted 100"]);
     let step = done.report.epochs[1].step.clone().unwrap();
     assert_eq!((step.end.as_str(), step.proposals.len()), ("failed", 1));
     assert!(done.report.warnings.iter().any(|warning| warning.contains("the step of epoch 1 was cut short")));
-}
-
-/// Raises an interrupt at the second request of a role, and never answers it.
-struct InterruptedAtSecond {
-    backend: Arc<dyn ModelBackend>,
-    interrupt: Interrupt,
-    requests: std::sync::atomic::AtomicUsize,
-}
-
-impl ModelBackend for InterruptedAtSecond {
-    fn label(&self) -> String {
-        self.backend.label()
-    }
-
-    fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {
-        if self.requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
-            return self.backend.chat(request);
-        }
-        self.interrupt.raise();
-        Box::pin(std::future::pending())
-    }
-}
-
-#[test]
-fn an_interrupted_step_keeps_what_was_examined() {
-    for (tool, expected) in [("add_function", None), ("revise_function", Some("existence"))] {
-        let folder = Folder::new("", &[ASSISTANT, &writes(1, tool, "sum"), SILENT_OPTIMIZER]);
-        let (project, mut equipment) = folder.open(&[]);
-        let interrupt = Interrupt::new();
-        let backend = Arc::clone(&equipment.optimizer);
-        let requests = std::sync::atomic::AtomicUsize::new(0);
-        equipment.optimizer = Arc::new(InterruptedAtSecond { backend, interrupt: interrupt.clone(), requests });
-        let done = train(&project, &equipment, &Silent, &interrupt).unwrap();
-        assert_eq!(done.ending, RunEnding::Interrupted);
-        let step = done.report.epochs[1].step.clone().unwrap();
-        assert_eq!((step.end.as_str(), step.error.as_deref(), step.usage.requests), ("failed", Some("interrupted"), 1));
-        let [proposal] = step.proposals.as_slice() else { panic!("{:?}", step.proposals) };
-        assert_eq!(proposal.gate.as_deref(), expected);
-        assert_eq!(RunFolder::open(done.folder.path()).unwrap().report().unwrap(), done.report);
-    }
 }
 
 #[test]
@@ -371,7 +303,7 @@ fn a_step_without_any_reply_is_an_error_and_no_early_stop() {
         let error = folder.train(&[]).unwrap_err();
         assert!(matches!(error.kind, TrainErrorKind::Optimizer(_)), "{error}");
         let report = RunFolder::open(error.run().unwrap()).unwrap().report().unwrap();
-        assert_eq!(decisions(&report), ["Baseline 25", "None"], "what was measured before it is kept");
+        assert_eq!(decisions(&report), ["Baseline 25"], "what was measured before it is kept");
         assert_eq!((report.stop.unwrap().kind.as_str(), report.best), ("failed", report.initial));
     }
 }

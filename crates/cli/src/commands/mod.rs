@@ -7,10 +7,13 @@ mod common;
 mod diff;
 mod doctor;
 mod eval;
+mod fork;
 mod init;
 mod packages;
 mod prepared;
+mod replay;
 mod report;
+mod resume;
 mod show;
 mod train;
 
@@ -44,6 +47,9 @@ pub(crate) enum Command {
     Init(init::Arguments),
     Doctor(doctor::Arguments),
     Train(train::Arguments),
+    Resume(resume::Arguments),
+    Replay(replay::Arguments),
+    Fork(fork::Arguments),
     Eval(eval::Arguments),
     Show(show::Arguments),
     Report(report::Arguments),
@@ -60,6 +66,9 @@ impl Command {
             Self::Init(arguments) => init::run(&arguments, terminal),
             Self::Doctor(arguments) => doctor::run(&arguments, terminal),
             Self::Train(arguments) => train::run(&arguments, terminal),
+            Self::Resume(arguments) => resume::run(&arguments, terminal),
+            Self::Replay(arguments) => replay::run(&arguments, terminal),
+            Self::Fork(arguments) => fork::run(&arguments, terminal),
             Self::Eval(arguments) => eval::run(&arguments, terminal),
             Self::Show(arguments) => show::run(&arguments, terminal),
             Self::Report(arguments) => report::run(&arguments, terminal),

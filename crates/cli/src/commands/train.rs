@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
 }
 
 const HELP: &str = "\
-Ctrl-C stops: the run folder keeps what there is, and `greensand show` reads it. A second Ctrl-C stops at once.
+Ctrl-C stops: the run folder keeps everything, and `greensand resume` goes on with it. A second Ctrl-C stops at once.
 The exit code is 0 when the training ended by its own rules, 1 when it was stopped, 3 when the model fails.
 
 Examples:
@@ -73,22 +73,26 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     let progress = Progress::new("train", terminal);
     let report = work(&project, &sandbox, &equipment, &progress, terminal);
     progress.finish();
-    let report = report?;
+    conclude(&report?, terminal)
+}
+
+/// Writes what came out of a training, and says what to do next.
+pub(super) fn conclude(report: &TrainReport, terminal: &Terminal) -> Result<Ending, Failure> {
+    common::write_text_of(&text::block(&report.report.to_text()), terminal)?;
     let ending = match report.ending {
         RunEnding::Finished => Ending::Done,
         RunEnding::Interrupted => Ending::No,
         RunEnding::TooMuchMissing => {
-            common::write_text_of(&text::block(&report.report.to_text()), terminal)?;
             let reason = report.report.stop.as_ref().map(|stop| stop.reason.clone());
+            let run = common::shown(report.folder.path());
             return Err(Failure::model(reason.unwrap_or_else(|| "too many tasks have no score".into()))
-                .hint("see to the first cause in the report, then train again")
+                .hint(format!("see to the first cause in the report, then `greensand resume {run}`"))
                 .of_run(Some(report.folder.path()))
                 .with_report(&report.report));
         }
     };
-    common::write_text_of(&text::block(&report.report.to_text()), terminal)?;
     common::write_finished(ending, Some(report.folder.path()), &report.report, terminal)?;
-    tell_next(&report, terminal);
+    tell_next(report, terminal);
     Ok(ending)
 }
 
@@ -108,6 +112,9 @@ fn work(
 fn tell_next(report: &TrainReport, terminal: &Terminal) {
     let run = common::shown(report.folder.path());
     terminal.say(format_args!("\n{DIM}the run is in {run}{DIM:#}"));
+    if report.ending == RunEnding::Interrupted {
+        terminal.say(format_args!("{DIM}go on with it: greensand resume {run}{DIM:#}"));
+    }
     if let Some(function) = report.report.functions.first() {
         let name = text::line(&function.name);
         terminal.say(format_args!("{DIM}try: greensand show {run} --sources{DIM:#}"));

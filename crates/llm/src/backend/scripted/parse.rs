@@ -19,7 +19,7 @@ const MAX_REGEX_BYTES: usize = 1 << 20;
 /// The longest latency, in milliseconds.
 const MAX_LATENCY_MS: u32 = 600_000;
 
-const FAULTS: [(&str, ModelErrorKind); 7] = {
+const FAULTS: [(&str, ModelErrorKind); 8] = {
     use ModelErrorKind as Kind;
     [
         ("unreachable", Kind::Unreachable),
@@ -29,6 +29,7 @@ const FAULTS: [(&str, ModelErrorKind); 7] = {
         ("authentication", Kind::Authentication),
         ("unknown_model", Kind::UnknownModel),
         ("bad_reply", Kind::BadReply),
+        ("refused", Kind::Refused { status: 400 }),
     ]
 };
 

@@ -1,0 +1,140 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use greensand_agent::{OpenScorerError, open_scorer};
+use greensand_types::FunctionRuntime;
+
+use super::eras::Eras;
+use crate::project::{Project, TaskSetError, TaskSets};
+use crate::settings::{Overrides, Settings, SettingsError, is_free, resolve_recorded};
+use crate::store::{Manifest, RunFolder, StoreError};
+use crate::{Environment, Equipment, EquipmentError};
+
+/// A run that is in its folder, with the project as it was when the run began: settings from the manifest, tasks from the
+/// files that it names.
+#[derive(Debug, Clone)]
+pub struct RecordedRun {
+    /// The folder.
+    pub folder: RunFolder,
+    /// What it was started with.
+    pub manifest: Manifest,
+    /// The project, with the settings of the run.
+    pub project: Project,
+    /// The settings that it had before an epoch, the earliest first.
+    earlier: Vec<(u32, Settings)>,
+}
+
+/// A run that cannot be done again.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordedRunError {
+    /// Its folder cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its settings cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// A setting was given that would make another run of it.
+    #[error("setting `{key}` decides what a run does, and run `{run}` was begun without it")]
+    Fixed {
+        /// The setting.
+        key: String,
+        /// The run.
+        run: String,
+    },
+    /// Its scorer does not open.
+    #[error("open the scorer of the run")]
+    Scorer(#[from] OpenScorerError),
+    /// Its tasks cannot be used.
+    #[error(transparent)]
+    Tasks(#[from] TaskSetError),
+    /// A file of tasks is another one.
+    #[error("`{path}` was changed since run `{run}` began")]
+    TasksChanged {
+        /// The file.
+        path: String,
+        /// The run.
+        run: String,
+    },
+}
+
+impl RecordedRunError {
+    /// Returns what to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => error.hint(),
+            Self::Settings(error) => error.hint(),
+            Self::Fixed { key, run } => {
+                Some(format!("`greensand fork {run} --set {key}=..` begins a run from it that has the setting"))
+            }
+            Self::TasksChanged { .. } => Some("put the file back as it was, or train anew with the new one".into()),
+            Self::Scorer(_) | Self::Tasks(_) => None,
+        }
+    }
+}
+
+impl RecordedRun {
+    /// Reads a run to take it up again, or to replay it. Of the settings, only those may be given that decide how fast, how
+    /// long and for how much money it may work, not what comes out.
+    ///
+    /// # Errors
+    /// When the folder is none of a run, or its tasks are others by now.
+    pub fn open(path: &Path, overrides: &Overrides, environment: &Environment) -> Result<Self, RecordedRunError> {
+        let folder = RunFolder::open(path)?;
+        let manifest = folder.manifest()?;
+        if let Some(key) = overrides.keys().find(|key| !is_free(key)) {
+            return Err(RecordedRunError::Fixed { key: key.into(), run: path.display().to_string() });
+        }
+        let mut earlier = Vec::new();
+        let (mut settings, mut fork) = (manifest.settings.clone(), manifest.forked_from.as_ref());
+        while let Some(record) = fork {
+            record.put_back(&mut settings);
+            earlier.push((record.at, resolve_recorded(&folder, &manifest, &settings, overrides, environment)?));
+            fork = record.forked_from.as_deref();
+        }
+        earlier.reverse();
+        let settings = resolve_recorded(&folder, &manifest, &manifest.settings, overrides, environment)?;
+        let project = open_project(&manifest, settings, &folder)?;
+        Ok(Self { folder, manifest, project, earlier })
+    }
+
+    /// Opens what the run works with, epoch by epoch.
+    ///
+    /// # Errors
+    /// As [`Equipment::open`].
+    pub fn equipment(
+        &self,
+        runtime: &Arc<dyn FunctionRuntime>,
+        environment: &Environment,
+    ) -> Result<Eras, EquipmentError> {
+        let open = |settings: &Settings| {
+            let project = Project { settings: settings.clone(), ..self.project.clone() };
+            Equipment::open(&project, Arc::clone(runtime), environment)
+        };
+        let mut settings = self.earlier.iter().map(|(_, settings)| settings).chain([&self.project.settings]);
+        let mut eras = Eras::one(open(settings.next().unwrap_or(&self.project.settings))?);
+        for ((until, _), settings) in self.earlier.iter().zip(settings) {
+            eras = eras.then(*until, open(settings)?);
+        }
+        Ok(eras)
+    }
+}
+
+/// Reads the tasks of a run, which must be those that it was begun with.
+pub(super) fn open_project(
+    manifest: &Manifest,
+    settings: Settings,
+    folder: &RunFolder,
+) -> Result<Project, RecordedRunError> {
+    let scorer = open_scorer(&settings.scorer.name, &settings.scorer.options)?;
+    let tasks = TaskSets::read(&settings.tasks, scorer.as_ref())?;
+    for (was, is) in manifest.tasks.iter().zip(tasks.files()) {
+        if was.digest != is.digest.to_string() {
+            let path = is.path.display().to_string();
+            return Err(RecordedRunError::TasksChanged { path, run: folder.path().display().to_string() });
+        }
+    }
+    let file = std::path::PathBuf::from(&manifest.directory).join(&manifest.file);
+    let root = file.parent().map_or_else(|| manifest.directory.clone().into(), std::path::Path::to_owned);
+    let directory = manifest.directory.clone().into();
+    Ok(Project { root, file, directory, settings, tasks, command: Vec::new() })
+}

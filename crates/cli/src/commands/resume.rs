@@ -1,0 +1,76 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use greensand_app::{Overrides, RecordedRun, Sandbox, prepare, resume};
+use greensand_types::FunctionRuntime;
+
+use super::common;
+use super::packages;
+use super::train::conclude;
+use crate::failure::{Ending, Failure};
+use crate::interrupt;
+use crate::progress::Progress;
+use crate::terminal::Terminal;
+
+/// Go on with a run that was stopped, killed, or cut off; nothing that was paid for is paid again.
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Arguments {
+    /// The run folder
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+
+    /// How many tasks are solved at once
+    #[arg(long, short, value_name = "N")]
+    jobs: Option<usize>,
+
+    /// Sets a setting that does not change what comes out, such as model.deadline_s=900; may be given again
+    #[arg(long = "set", visible_alias = "setting", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+
+    /// Prints the final report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const HELP: &str = "\
+Settings and tasks are those of the run; a file of tasks that was changed since is refused. The result is the same, byte by
+byte, as if the run had never been stopped. To go on with other settings, fork the run.
+The exit code is that of `greensand train`.
+
+Examples:
+  greensand resume runs/RUN
+  greensand resume runs/RUN --jobs 2 --set model.max_retries=10";
+
+pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
+    let environment = common::environment()?;
+    let mut recorded = RecordedRun::open(&arguments.run, &overrides(arguments)?, &environment)?;
+    recorded.project.command = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let sandbox = packages::open_project_sandbox(&recorded.project, &environment, terminal)?;
+    let runtime: Arc<dyn FunctionRuntime> = Arc::new(sandbox.clone());
+    let eras = recorded.equipment(&runtime, &environment)?;
+    let progress = Progress::new("resume", terminal);
+    let report = (|| {
+        prepare_sandbox(&recorded, &sandbox, &progress)?;
+        let interrupt = interrupt::on_signals(*terminal)?;
+        common::block_on_all(resume(&recorded, &eras, &progress, &interrupt))?.map_err(Failure::from)
+    })();
+    progress.finish();
+    conclude(&report?, terminal)
+}
+
+fn overrides(arguments: &Arguments) -> Result<Overrides, Failure> {
+    let mut overrides = Overrides::new();
+    for assignment in &arguments.settings {
+        overrides.set(assignment)?;
+    }
+    if let Some(jobs) = arguments.jobs {
+        overrides.flag("--jobs", "training.jobs", jobs.to_string());
+    }
+    Ok(overrides)
+}
+
+fn prepare_sandbox(recorded: &RecordedRun, sandbox: &Sandbox, progress: &Progress) -> Result<(), Failure> {
+    Ok(prepare(sandbox, &recorded.project.settings, progress)?)
+}
