@@ -645,7 +645,7 @@ fn an_optimizer_that_gives_no_reply_is_an_error_and_no_early_stop() {
         // What was measured before is kept.
         assert_eq!(run.report.epochs[0].decision.as_ref().unwrap().score, Some(0.25));
         assert_eq!(run.report.best, run.report.initial);
-        assert_eq!(run.report.epochs[1].step.as_ref().unwrap().end, "failed");
+        assert_eq!(run.report.epochs.len(), 1, "the step is made again when the run is resumed");
     }
 }
 
