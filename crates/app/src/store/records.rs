@@ -124,9 +124,8 @@ pub struct UsageRecord {
     pub reasoning_tokens: u64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
+fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
 }
 
 /// A closed conversation.
@@ -380,9 +379,4 @@ pub struct SittingEndRecord {
     pub at: String,
     /// How it ended.
     pub stop: StopRecord,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
 }
