@@ -79,6 +79,7 @@
 
 mod dialogue;
 mod fenced_block;
+mod offer;
 mod prompt;
 mod scorer;
 mod settings;
@@ -90,6 +91,7 @@ mod toolbox;
 mod tests;
 
 pub use dialogue::{Dialogue, Ending, FinishedDialogue, MAX_CALLS_PER_REPLY, Occasion, PendingCall, Question, Step};
+pub use offer::Offer;
 pub use scorer::{OpenScorerError, OptionEntry, OptionsError, SCORERS, Scorer, ScorerEntry, TargetError, open_scorer};
 pub use settings::{AgentSettings, AnswerBounds, FencedBlocks};
 pub use solve::{SolveError, SolveInputs, solve};

@@ -36,6 +36,8 @@ pub struct Equipment {
     pub(crate) agent: AgentSettings,
     pub(crate) step: StepSettings,
     pub(crate) training: TrainingSettings,
+    /// The most functions that a task is offered; 0 for all.
+    pub(crate) active_functions: usize,
 }
 
 /// A project whose settings name what cannot be opened.
@@ -156,6 +158,7 @@ impl Equipment {
                 acceptance: find_strategy(&settings.training.acceptance)?,
                 max_missing: settings.training.max_missing,
             },
+            active_functions: usize::try_from(settings.functions.active).unwrap_or(usize::MAX),
             runtime,
         })
     }
@@ -228,6 +231,7 @@ fn step(settings: &Settings, limits: &BTreeMap<Language, Limits>, allowed_packag
         max_actions_per_step: settings.training.max_actions_per_step,
         max_retries: settings.training.max_retries,
         prompt_token_budget: usize::try_from(settings.training.prompt_tokens).unwrap_or(usize::MAX),
+        offered_functions: usize::try_from(settings.functions.active).unwrap_or(usize::MAX),
         retire_after: settings.functions.retire_after,
         protocol: if settings.optimizer_uses_tools { ActionProtocol::Tools } else { ActionProtocol::Text },
         sampling: settings.optimizer.sampling,

@@ -54,6 +54,8 @@ pub struct StepSettings {
     /// Of a set of more than about thirty functions the default shows those that matter most, and lists the others. The
     /// replies and answers of the step come on top.
     pub prompt_token_budget: usize,
+    /// The most functions that a task is offered; the model is told so once the set has more. Default 0, for all.
+    pub offered_functions: usize,
     /// After so many epochs of measuring without a call a function is proposed for removal. Default 3; 0 proposes none.
     pub retire_after: u32,
     /// How the model says what it wants. Default [`ActionProtocol::Tools`].
@@ -71,6 +73,7 @@ impl StepSettings {
             max_actions_per_step: 3,
             max_retries: 3,
             prompt_token_budget: 24_000,
+            offered_functions: 0,
             retire_after: 3,
             protocol: ActionProtocol::default(),
             sampling: Sampling::default(),

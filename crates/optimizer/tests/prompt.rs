@@ -224,8 +224,10 @@ fn five_hundred_functions_keep_to_the_budget_and_are_all_listed() {
         assert!(text.contains(shown), "{shown}");
     }
     assert!(text.contains("functions that are called less are left out here"));
-    let small = StepSettings { prompt_token_budget: 4_000, ..settings() };
+    assert!(!text.contains("Each task is offered"));
+    let small = StepSettings { prompt_token_budget: 4_000, offered_functions: 24, ..settings() };
     let text = prompt(&asked(&best, &records, &[], &small));
     assert!(text.chars().count() <= 4_000 * 4 + 400, "{} characters", text.chars().count());
+    assert!(text.contains("Each task is offered 24 of them"));
     assert!(text.contains("def times_300(a)") && text.contains("## Task `t1`: NOT SOLVED"));
 }

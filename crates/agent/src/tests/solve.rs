@@ -63,6 +63,24 @@ fn check(solved: &Solved, expected: &str) {
 }
 
 #[test]
+fn what_is_not_offered_is_not_shown_and_can_be_called() {
+    let whole = registration(&[("double", &["a"]), ("triple", &["a"])]);
+    let offered = Registration::offering(whole.set().clone(), &["triple".parse().unwrap()]);
+    let replies = vec![calls(&[("1", "double", r#"{"a": 21}"#)]), calls(&[("2", "doble", "{}")]), says("42")];
+    let solved = run(settings(), &offered, replies, vec![returned("42")]);
+    for request in solved.model.requests.lock().unwrap().iter() {
+        let tools: Vec<&str> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
+        assert_eq!(tools, ["triple"]);
+        assert_eq!(request.functions, ["triple".parse().unwrap()]);
+    }
+    let record = solved.result.unwrap();
+    assert!(matches!(&record.calls[0].answer, CallAnswer::Ran(_)), "the user proxy knows the whole set");
+    let CallAnswer::Refused(reason) = &record.calls[1].answer else { panic!() };
+    assert!(!reason.contains("`double`"), "a refusal names what is offered: {reason}");
+    assert_eq!(record.set, whole.set_id(), "the conversation was held under the whole set");
+}
+
+#[test]
 fn calls_of_one_reply_are_answered_in_order() {
     let set = registration(&[("product", &["a", "b"]), ("total", &["a"])]);
     let replies =

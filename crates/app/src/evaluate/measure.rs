@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream;
-use greensand_agent::{SolveError, SolveInputs, solve};
+use greensand_agent::{Offer, SolveError, SolveInputs, solve};
 use greensand_llm::ModelErrorKind;
 use greensand_types::{ConversationRecord, FunctionSet, Registration, Task};
 
@@ -150,11 +150,13 @@ impl<'a> Bench<'a> {
         }
         self.begin()?;
         self.take_recorded()?;
-        let registration = Registration::of(Arc::clone(job.set));
-        let registration = &registration;
+        let offer = &Offer::new(Arc::clone(job.set), job.equipment.active_functions);
         let open: Vec<usize> = (0..self.known).filter(|index| self.measured.results[*index].is_none()).collect();
         let mut solved = stream::iter(open.into_iter().map(|index| (index, &job.tasks[index])))
-            .map(|(index, task)| async move { (index, solve(inputs(job, registration, task)).await) })
+            .map(|(index, task)| async move {
+                let registration = offer.registration(&task.question);
+                (index, solve(inputs(job, &registration, task)).await)
+            })
             .buffer_unordered(job.jobs.max(1));
         loop {
             // Interrupts first: with a fast backend there is always a result.

@@ -65,6 +65,7 @@ pub(super) fn build(mut values: Layer, root: &Path) -> Result<Settings, Settings
             refuses_memorised: layer.text("functions.memorised").as_deref() == Some("refuse"),
             replay: layer.text("functions.replay").unwrap_or_default(),
             may_call_each_other: layer.switch("functions.may_call_each_other"),
+            active: layer.count("functions.active"),
             retire_after: layer.count("functions.retire_after"),
             initial: layer.path("functions.initial"),
         },

@@ -136,6 +136,7 @@ pub(super) static KEYS: &[Key] = &[
     key("functions.memorised", Kind::Choice(|| vec!["warn", "refuse"])),
     key("functions.replay", Kind::Choice(|| vec!["off", "warn", "refuse"])),
     key("functions.may_call_each_other", Kind::Switch),
+    key("functions.active", Kind::Integer(0, 10_000)),
     key("functions.retire_after", Kind::Integer(0, 1_000_000)),
     key("functions.initial", Kind::Path),
     key(INSTANCES, Kind::Choice(instance_modes)),

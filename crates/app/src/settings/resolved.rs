@@ -241,6 +241,8 @@ pub struct FunctionsSection {
     pub replay: String,
     /// Whether functions may call the others of their set.
     pub may_call_each_other: bool,
+    /// The most functions that a task is offered; 0 for all.
+    pub active: u32,
     /// The epochs without a call after which a function is proposed for removal; 0 for never.
     pub retire_after: u32,
     /// The folder of the initial set.

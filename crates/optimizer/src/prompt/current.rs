@@ -5,7 +5,7 @@ use super::fenced::fenced;
 use super::{characters, evidence, percent};
 use crate::admission::cut_middle;
 use crate::evidence::Evidence;
-use crate::step::StepInput;
+use crate::step::{StepInput, StepSettings};
 
 /// What of one function is shown, in characters each.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,7 @@ const FRAME: usize = 240;
 const LISTED: [usize; 3] = [120, 40, 0];
 
 /// Writes the score, the current functions, and what is known of each.
-pub(super) fn write(input: &StepInput<'_>, budget: usize, retire_after: u32) -> String {
+pub(super) fn write(input: &StepInput<'_>, budget: usize, settings: &StepSettings) -> String {
     let (records, set) = (input.records, input.best);
     let solved = records.iter().filter(|record| record.verdict.is_satisfied).count();
     let mut text = format!(
@@ -61,9 +61,16 @@ pub(super) fn write(input: &StepInput<'_>, budget: usize, retire_after: u32) -> 
     if set.is_empty() {
         text.push_str("It has none yet.\n\n");
     }
+    let most = settings.offered_functions;
+    if most > 0 && set.len() > most {
+        text.push_str(&format!(
+            "Each task is offered {most} of them: those whose names, descriptions and parameter names share the most words \
+             with its question. So a description names what is asked for, in the words of those who ask.\n\n"
+        ));
+    }
     let known = input.evidence.on(set);
     let order = by_interest(&known, records);
-    let about = evidence::write(&known, &order, retire_after, budget / 4);
+    let about = evidence::write(&known, &order, settings.retire_after, budget / 4);
     let other = other_calls(set, records);
     let left = budget.saturating_sub(characters(&about) + characters(&other));
     text.push_str(&functions_text(set, &order, left));

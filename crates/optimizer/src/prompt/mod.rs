@@ -34,7 +34,7 @@ pub(crate) struct Prompt {
 pub(crate) fn write(input: &StepInput<'_>, settings: &StepSettings) -> Prompt {
     let system = instructions(settings);
     let budget = settings.prompt_token_budget.saturating_mul(4).saturating_sub(characters(&system));
-    let mut user = current::write(input, budget / 2, settings.retire_after);
+    let mut user = current::write(input, budget / 2, settings);
     user.push_str(&failed::write(input, budget / 6));
     user.push_str(&record::write_all(input.records, budget.saturating_sub(characters(&user))));
     user.push_str(&format!(
