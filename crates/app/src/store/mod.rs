@@ -33,6 +33,6 @@ pub use records::{
     EvaluationRecord, KeptOutcomeRecord, MessageRecord, MissingRecord, OutcomeRecord, ParameterRecord, ProposalRecord,
     ReplyRecord, SittingEndRecord, SittingRecord, StepRecord, StopRecord, UsageRecord, VerdictRecord,
 };
-pub use report::{EpochReport, FunctionReport, REPORT_FORMAT, Report, ReportBuilder, TestReport};
+pub use report::{EpochReport, FunctionReport, REPORT_FORMAT, Report, ReportBuilder, ShareReport, TestReport};
 pub use run_folder::{RunFolder, RunSummary};
 pub use writer::RunWriter;

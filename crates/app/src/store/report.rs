@@ -1,11 +1,14 @@
 //! The report of a run: a fold over the events of its journal and over its replies.
 //!
-//! Whoever feeds the same events gets the same report, whether the run is under way, over, or was killed. Times are
-//! not in it, so that two runs that went alike have equal reports.
+//! Whoever feeds the same events gets the same report, whether the run is under way, over, or was killed. The only time
+//! in it is the mean of a function's calls; without it two runs that went alike have equal reports.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use greensand_llm::Role;
+use greensand_optimizer::{CallNote, ConversationNote, Evidence, EvidenceBook, Share};
+use greensand_types::{CallStatus, ContentId, FunctionDraft};
 use serde::{Deserialize, Serialize};
 
 use super::journal::JournalEvent;
@@ -77,7 +80,8 @@ pub struct TestReport {
     pub best: Option<EvaluationRecord>,
 }
 
-/// A function of the best set, with the evidence for it: its calls under that set, on train and validation.
+/// A function of the best set, with the evidence for it: its calls under every set that held this very function, on train and
+/// validation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FunctionReport {
     /// Its name.
@@ -91,19 +95,57 @@ pub struct FunctionReport {
     pub calls: usize,
     /// How many calls had each class of outcome; `refused` is a call that was not run.
     pub outcomes: BTreeMap<String, usize>,
-    /// Tasks in which it was called.
+    /// Tasks about which some conversation called it.
     pub tasks: usize,
-    /// Those of them that were solved.
+    /// Those of them that were solved by such a conversation.
     pub solved: usize,
+    /// Conversations in which it was called.
+    #[serde(default)]
+    pub used: ShareReport,
+    /// Conversations about the same tasks in which it was not, under whatever set.
+    #[serde(default)]
+    pub without: ShareReport,
+    /// All conversations under sets that held it.
+    #[serde(default)]
+    pub held: ShareReport,
+    /// The epoch of the last evaluation in which it was called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_use: Option<u32>,
+    /// In how many epochs since then, or at all, a set that held it was measured.
+    #[serde(default)]
+    pub idle_epochs: u32,
+    /// About how many tokens its signature costs in a request that offers it.
+    #[serde(default)]
+    pub tokens_per_request: u64,
+    /// The mean time of its calls that ran, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_wall_us: Option<u64>,
 }
+
+/// Conversations, and how many of them solved their task.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareReport {
+    /// Conversations.
+    pub conversations: u64,
+    /// Those that solved their task.
+    pub solved: u64,
+}
+
+impl From<Share> for ShareReport {
+    fn from(share: Share) -> Self {
+        Self { conversations: share.conversations, solved: share.solved }
+    }
+}
+
+/// Which functions a set holds, as the evidence wants to know it.
+pub(super) type Members = Vec<(String, ContentId)>;
 
 /// Builds a report from events.
 #[derive(Debug, Clone, Default)]
 pub struct ReportBuilder {
     report: Report,
     epochs: BTreeMap<u32, EpochReport>,
-    /// Evidence by set and function.
-    evidence: BTreeMap<(String, String), FunctionReport>,
+    evidence: EvidenceBook,
     /// The epoch in which a function, by its id, was first applied.
     written: BTreeMap<String, u32>,
     test: Vec<EvaluationRecord>,
@@ -151,12 +193,26 @@ impl ReportBuilder {
         self.report.best.as_deref()
     }
 
-    /// Returns the report so far. `functions` are name and id of the functions of the best set.
-    pub fn finish(&self, functions: &[(String, String)]) -> Report {
+    /// Returns the sets under which conversations were held.
+    pub(super) fn sets(&self) -> Vec<ContentId> {
+        self.evidence.sets().collect()
+    }
+
+    /// Returns the report so far, with the functions of the best set. `members` says what the sets hold.
+    pub(super) fn finish(
+        &self,
+        functions: &[FunctionDraft],
+        members: impl IntoIterator<Item = (ContentId, Members)>,
+    ) -> Report {
+        let mut evidence = self.evidence.clone();
+        members.into_iter().for_each(|(set, functions)| evidence.know(set, functions));
         let mut report = self.report.clone();
         report.format = REPORT_FORMAT;
         report.epochs = self.epochs.values().cloned().collect();
-        report.functions = functions.iter().map(|(name, id)| self.function(name, id)).collect();
+        report.functions = {
+            let functions = functions.iter().map(|draft| (draft, draft.content_id()));
+            evidence.on_all(functions).into_iter().map(|evidence| self.function(evidence)).collect()
+        };
         let of_set =
             |set: &Option<String>| self.test.iter().rev().find(|record| Some(&record.set) == set.as_ref()).cloned();
         if !self.test.is_empty() {
@@ -165,11 +221,32 @@ impl ReportBuilder {
         report
     }
 
-    fn function(&self, name: &str, id: &str) -> FunctionReport {
-        let best = self.report.best.clone().unwrap_or_default();
-        let evidence = self.evidence.get(&(best, name.to_owned())).cloned().unwrap_or_default();
-        let since_epoch = self.written.get(id).copied();
-        FunctionReport { name: name.into(), id: id.into(), since_epoch, ..evidence }
+    fn function(&self, evidence: Evidence) -> FunctionReport {
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let mut outcomes: BTreeMap<String, usize> =
+            evidence.errors.iter().map(|(status, number)| (status.to_string(), count(*number))).collect();
+        for (class, number) in [(CallStatus::Ok.as_str(), evidence.successes), ("refused", evidence.refused)] {
+            if number > 0 {
+                outcomes.insert(class.into(), count(number));
+            }
+        }
+        let id = evidence.id.to_string();
+        FunctionReport {
+            name: evidence.name.to_string(),
+            since_epoch: self.written.get(&id).copied(),
+            id,
+            calls: count(evidence.calls),
+            outcomes,
+            tasks: count(evidence.tasks_used),
+            solved: count(evidence.tasks_solved),
+            used: evidence.used.into(),
+            without: evidence.without.into(),
+            held: evidence.held.into(),
+            last_use: evidence.last_use,
+            idle_epochs: evidence.idle_epochs,
+            tokens_per_request: evidence.signature_tokens,
+            mean_wall_us: evidence.mean_wall.and_then(|wall| u64::try_from(wall.as_micros()).ok()),
+        }
     }
 
     fn epoch(&mut self, epoch: u32) -> &mut EpochReport {
@@ -177,23 +254,18 @@ impl ReportBuilder {
     }
 
     fn add_conversation(&mut self, line: &ConversationRecordLine) {
+        // A set whose id is none was edited, and speaks for no function.
+        let Ok(set) = line.set.parse() else { return };
         if line.split == TEST {
             return;
         }
-        let mut called: BTreeMap<&str, Vec<&CallRecord>> = BTreeMap::new();
-        for call in &line.calls {
-            called.entry(&call.call.name).or_default().push(call);
-        }
-        for (name, calls) in called {
-            let evidence = self.evidence.entry((line.set.clone(), name.to_owned())).or_default();
-            evidence.calls += calls.len();
-            evidence.tasks += 1;
-            evidence.solved += usize::from(line.verdict.solved);
-            for call in calls {
-                let class = call.outcome.as_ref().map_or("refused", |outcome| &outcome.status);
-                *evidence.outcomes.entry(class.to_owned()).or_default() += 1;
-            }
-        }
+        self.evidence.note(&ConversationNote {
+            epoch: line.epoch,
+            set,
+            task: &line.task,
+            is_solved: line.verdict.solved,
+            calls: line.calls.iter().map(call_note).collect(),
+        });
     }
 
     /// The first measurement of a run is that of the initial set, on the split that acceptance is decided on.
@@ -228,6 +300,17 @@ impl ReportBuilder {
     fn add_decision(&mut self, record: &DecisionRecord) {
         self.report.best = Some(record.registered.clone());
         self.epoch(record.epoch).decision = Some(record.clone());
+    }
+}
+
+fn call_note(record: &CallRecord) -> CallNote<'_> {
+    let name = record.call.name.as_str();
+    match &record.outcome {
+        None => CallNote { name, status: None, wall: Duration::ZERO },
+        Some(outcome) => {
+            let status = CallStatus::ALL.into_iter().find(|status| status.as_str() == outcome.status);
+            CallNote { name, status, wall: Duration::from_micros(outcome.wall_us) }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use greensand_types::counted;
 
 use super::records::{DecisionKind, DecisionRecord, EvaluationRecord, ProposalRecord, UsageRecord};
-use super::report::{EpochReport, FunctionReport, Report};
+use super::report::{EpochReport, FunctionReport, Report, ShareReport};
 
 impl Report {
     /// Returns the report as text: plain, and at most as wide as its longest reason.
@@ -115,13 +115,35 @@ fn function_line(function: &FunctionReport) -> String {
     };
     let outcomes: Vec<_> = function.outcomes.iter().map(|(class, count)| format!("{count} {}", shown(class))).collect();
     let outcomes = if outcomes.is_empty() { String::new() } else { format!(" ({})", outcomes.join(", ")) };
-    format!(
+    let mut line = format!(
         "{} {since}: {}{outcomes}, used in {}, {} of them solved",
         shown(&function.name),
         counted(function.calls, "call"),
         counted(function.tasks, "task"),
         function.solved
-    )
+    );
+    for (what, share) in [("with it", function.used), ("same tasks without", function.without)] {
+        if share.conversations > 0 {
+            // Writing to a string cannot fail.
+            let _ = write!(line, "; {what} {}", share_text(share));
+        }
+    }
+    match function.last_use {
+        Some(epoch) => line.push_str(&format!("; last called in epoch {epoch}")),
+        None => line.push_str("; never called"),
+    }
+    if let Some(mean) = function.mean_wall_us {
+        line.push_str(&format!("; {:.1} ms a call", mean as f64 / 1000.0));
+    }
+    line.push_str(&format!("; {} tokens in a request", function.tokens_per_request));
+    line
+}
+
+fn share_text(share: ShareReport) -> String {
+    let ShareReport { conversations, solved } = share;
+    #[expect(clippy::cast_precision_loss, reason = "nobody pays for 2^53 conversations")]
+    let part = solved as f64 / conversations.max(1) as f64;
+    format!("{} ({solved} of {conversations})", percent(part))
 }
 
 fn usage_line(usage: UsageRecord) -> String {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use greensand_llm::{RecordedReply, Role};
+use greensand_types::FunctionDraft;
 
 use super::StoreError;
 use super::files::{read_json, read_text};
@@ -174,16 +175,18 @@ impl RunFolder {
         let functions = match builder.best().map(|best| self.load_set(best)).transpose() {
             Ok(best) => best.map(|set| set.functions).unwrap_or_default(),
             Err(error) => {
-                let mut report = builder.finish(&[]);
+                let mut report = builder.finish(&[], []);
                 report.warnings.push(format!("the functions of the best set are left out: {}", with_causes(&error)));
                 return report;
             }
         };
-        let named: Vec<_> = functions
-            .iter()
-            .map(|draft| (draft.signature.name().to_string(), draft.content_id().to_string()))
-            .collect();
-        builder.finish(&named)
+        // A set that cannot be read takes only its own conversations out of the evidence.
+        let members = builder.sets().into_iter().filter_map(|set| {
+            let stored = self.load_set(&set.to_string()).ok()?;
+            let named = |draft: &FunctionDraft| (draft.signature.name().to_string(), draft.content_id());
+            Some((set, stored.functions.iter().map(named).collect()))
+        });
+        builder.finish(&functions, members)
     }
 
     /// Reads the replies of a role in the order in which they came, for the `replay` backend.
