@@ -44,6 +44,7 @@ pub mod project;
 mod recording;
 mod sets;
 pub mod settings;
+mod status;
 pub mod store;
 mod train;
 
@@ -62,6 +63,7 @@ pub use prepare::prepare;
 pub use project::{Project, ProjectError, Split, open_project};
 pub use sets::{LoadedSet, SetError, SetSource};
 pub use settings::{Overrides, Settings, SettingsError};
+pub use status::{Measuring, RunState, RunStatus, STATUS_FORMAT, StopError, find_runs, stop_run};
 pub use train::{
     Eras, ForkError, RecordedRun, RecordedRunError, RunEnding, TrainError, TrainErrorKind, TrainReport, fork, replay,
     resume, train,

@@ -23,7 +23,7 @@ use greensand_app::packages::{PackageError, RequirementError};
 use greensand_app::store::StoreError;
 use greensand_app::{
     EquipmentError, EvaluateError, ForkError, ImageError, InitError, ProjectError, RecordedRunError, SandboxError,
-    SetError, SettingsError, SolveError, TrainError, TrainErrorKind,
+    SetError, SettingsError, SolveError, StopError, TrainError, TrainErrorKind,
 };
 
 use crate::progress;
@@ -49,7 +49,6 @@ pub(crate) enum FailureKind {
     /// The model backend failed.
     Model,
     /// The budget is spent.
-    #[expect(dead_code, reason = "no setting bounds a budget yet")]
     Budget,
     /// We have a bug.
     Bug,
@@ -259,6 +258,26 @@ fn kind_of_store(error: &StoreError) -> FailureKind {
 impl From<EquipmentError> for Failure {
     fn from(error: EquipmentError) -> Self {
         Self::of(FailureKind::Asked, &error).hint_if(error.hint())
+    }
+}
+
+impl From<StopError> for Failure {
+    fn from(error: StopError) -> Self {
+        let kind = match &error {
+            StopError::Store(error) => kind_of_store(error),
+            StopError::NoProcess { .. } | StopError::Signal { .. } | StopError::TooSlow { .. } => FailureKind::No,
+        };
+        Self::of(kind, &error).hint_if(error.hint())
+    }
+}
+
+/// A process that was started by this one failed before it could be left alone.
+impl From<FailedLine> for Failure {
+    fn from(line: FailedLine) -> Self {
+        let kinds = [FailureKind::No, FailureKind::Asked, FailureKind::Model, FailureKind::Budget, FailureKind::Bug];
+        let kind = kinds.into_iter().find(|kind| kind.as_str() == line.kind).unwrap_or(FailureKind::Bug);
+        let left = Left { run: line.run.map(PathBuf::from), report: line.report };
+        Self { kind, message: line.error, causes: line.causes, hint: line.hint, left: Box::new(left) }
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`Failure`], which alone decides the exit code.
 
 mod commands;
+mod detach;
 mod failure;
 mod interrupt;
 mod progress;
@@ -29,9 +30,14 @@ fn main() -> ExitCode {
     if arguments.next_if(|argument| argument == HELPER_COMMAND).is_some() {
         return greensand_app::run_sandbox_helper(arguments);
     }
-    let color = ColorWhen::of_arguments(std::env::args_os());
-    let answers = Answers::of_arguments(std::env::args_os());
-    let matches = Cli::command().color(color.for_parser()).try_get_matches();
+    let mut arguments = std::env::args_os().collect::<Vec<_>>();
+    if arguments.get(1).is_some_and(|argument| argument == detach::COMMAND) {
+        arguments.remove(1);
+        detach::leave_session();
+    }
+    let color = ColorWhen::of_arguments(arguments.iter().cloned());
+    let answers = Answers::of_arguments(arguments.iter().cloned());
+    let matches = Cli::command().color(color.for_parser()).try_get_matches_from(&arguments);
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(said) => return say(&said, &Terminal::new(color, Talk::Normal, answers)),

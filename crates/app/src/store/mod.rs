@@ -15,6 +15,7 @@ mod files;
 mod function_set;
 mod journal;
 mod manifest;
+mod process;
 mod records;
 mod report;
 mod report_text;
@@ -28,6 +29,7 @@ pub use error::StoreError;
 pub use function_set::{StoredSet, load_set};
 pub use journal::{JOURNAL_FORMAT, Journal, JournalEvent, JournalReader, OpenedRecord, Reopening};
 pub use manifest::{ForkRecord, MANIFEST_FORMAT, Manifest, ManifestSetting, ManifestTaskFile, RunKind};
+pub use process::{PROCESS_FORMAT, ProcessRecord, SignalError};
 pub use records::{
     CallRecord, CallRequestRecord, ConversationRecordLine, DecisionKind, DecisionRecord, DescriptionRecord,
     EvaluationRecord, KeptOutcomeRecord, MessageRecord, MissingRecord, OutcomeRecord, ParameterRecord, ProposalRecord,

@@ -321,6 +321,13 @@ pub struct ReplyRecord {
     pub usage: UsageRecord,
 }
 
+impl StopRecord {
+    /// Says whether the run is over by its own rules, so that nothing is left to take up again.
+    pub fn is_the_end(&self) -> bool {
+        matches!(self.kind.as_str(), "max_epochs" | "patience")
+    }
+}
+
 impl ReplyRecord {
     /// Says whether it is of a role.
     pub fn is_of(&self, role: Role) -> bool {

@@ -10,6 +10,7 @@ use super::files::{read_json, read_text};
 use super::function_set::{StoredSet, load_set};
 use super::journal::{JournalEvent, JournalReader};
 use super::manifest::{MANIFEST_FORMAT, Manifest};
+use super::process::ProcessRecord;
 use super::records::ReplyRecord;
 use super::report::{Report, ReportBuilder};
 use crate::causes::with_causes;
@@ -25,6 +26,9 @@ pub(super) const BEST: &str = "best";
 pub(super) const REPORT: &str = "report.json";
 pub(super) const REPORT_TEXT: &str = "report.txt";
 pub(super) const LOCK: &str = "lock";
+pub(super) const PROCESS: &str = "process.json";
+const EVENTS: &str = "events.jsonl";
+const TALK: &str = "talk.txt";
 
 /// A run folder that is there to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +97,21 @@ impl RunFolder {
     pub fn is_in_use(&self) -> bool {
         std::fs::File::open(self.path.join(LOCK))
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
+    }
+
+    /// Returns which process works on the run, or was the last to do so, as far as its file says so.
+    pub fn process(&self) -> Option<ProcessRecord> {
+        ProcessRecord::read(&self.path.join(PROCESS)).ok()
+    }
+
+    /// Returns where the events of a detached process go.
+    pub fn events_path(&self) -> PathBuf {
+        self.path.join(EVENTS)
+    }
+
+    /// Returns where the talk of a detached process goes.
+    pub fn talk_path(&self) -> PathBuf {
+        self.path.join(TALK)
     }
 
     /// Reads the manifest.

@@ -13,10 +13,11 @@ use super::files::{replace, replace_json};
 use super::function_set::write_set;
 use super::journal::{Journal, JournalEvent, JournalReader, Reopening};
 use super::manifest::{FIRST_RESUMABLE_FORMAT, Manifest};
+use super::process::ProcessRecord;
 use super::records::{KeptOutcomeRecord, ReplyRecord, SittingEndRecord, SittingRecord, StopRecord};
 use super::report::{Report, ReportBuilder};
 use super::run_folder::{
-    BEST, JOURNAL, LOCK, MANIFEST, OUTCOMES, REPLIES, REPORT, REPORT_TEXT, RunFolder, SETS, SITTINGS,
+    BEST, JOURNAL, LOCK, MANIFEST, OUTCOMES, PROCESS, REPLIES, REPORT, REPORT_TEXT, RunFolder, SETS, SITTINGS,
 };
 use super::tape::Tape;
 
@@ -48,6 +49,7 @@ impl RunWriter {
         let lock_path = path.join(LOCK);
         let lock = File::create_new(&lock_path).map_err(StoreError::write(&lock_path))?;
         take(&lock, &path)?;
+        ProcessRecord::current().write(&path.join(PROCESS))?;
         let journal = Journal::create(&path.join(JOURNAL), &folder_name)?;
         let replies = Tape::create(&path.join(REPLIES), &folder_name)?;
         let outcomes = Tape::create(&path.join(OUTCOMES), &folder_name)?;
@@ -79,6 +81,9 @@ impl RunWriter {
         let lock_path = path.join(LOCK);
         let lock = File::open(&lock_path).map_err(StoreError::read(&lock_path))?;
         take(&lock, path)?;
+        if how == Reopening::Resume {
+            ProcessRecord::current().write(&path.join(PROCESS))?;
+        }
         let mut report = ReportBuilder::new();
         let sittings = reopen_sittings(&path.join(SITTINGS), how, &mut report)?;
         let replies = Tape::reopen(&path.join(REPLIES), how, |event| {

@@ -233,7 +233,7 @@ pub(super) fn write_json_line(json: &str, terminal: &Terminal) -> Result<(), Fai
 }
 
 /// Writes text of results.
-pub(super) fn write_text(text: &str, terminal: &Terminal) -> Result<(), Failure> {
+pub(crate) fn write_text(text: &str, terminal: &Terminal) -> Result<(), Failure> {
     let mut out = terminal.out();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
@@ -271,7 +271,7 @@ pub(super) fn write_finished(
 }
 
 /// Writes a value as indented JSON.
-pub(super) fn write_json(value: &impl serde::Serialize, terminal: &Terminal) -> Result<(), Failure> {
+pub(crate) fn write_json(value: &impl serde::Serialize, terminal: &Terminal) -> Result<(), Failure> {
     let json = serde_json::to_string_pretty(value).map_err(|error| Failure::bug(error.to_string()))?;
     write_json_line(&json, terminal)
 }

@@ -3,7 +3,7 @@
 mod batch;
 mod bench;
 mod call;
-mod common;
+pub(crate) mod common;
 mod diff;
 mod doctor;
 mod eval;
@@ -15,6 +15,8 @@ mod replay;
 mod report;
 mod resume;
 mod show;
+mod status;
+mod stop;
 mod train;
 
 use std::io::Write;
@@ -53,6 +55,8 @@ pub(crate) enum Command {
     Eval(eval::Arguments),
     Show(show::Arguments),
     Report(report::Arguments),
+    Status(status::Arguments),
+    Stop(stop::Arguments),
     Diff(diff::Arguments),
     Call(call::Arguments),
     Batch(batch::Arguments),
@@ -72,6 +76,8 @@ impl Command {
             Self::Eval(arguments) => eval::run(&arguments, terminal),
             Self::Show(arguments) => show::run(&arguments, terminal),
             Self::Report(arguments) => report::run(&arguments, terminal),
+            Self::Status(arguments) => status::run(&arguments, terminal),
+            Self::Stop(arguments) => stop::run(&arguments, terminal),
             Self::Diff(arguments) => diff::run(&arguments, terminal),
             Self::Call(arguments) => call::run(&arguments, terminal),
             Self::Batch(arguments) => batch::run(&arguments, terminal),

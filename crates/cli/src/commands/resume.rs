@@ -8,6 +8,7 @@ use greensand_types::FunctionRuntime;
 use super::common;
 use super::packages;
 use super::train::conclude;
+use crate::detach;
 use crate::failure::{Ending, Failure};
 use crate::interrupt;
 use crate::progress::Progress;
@@ -29,7 +30,11 @@ pub(crate) struct Arguments {
     #[arg(long = "set", visible_alias = "setting", value_name = "KEY=VALUE")]
     settings: Vec<String>,
 
-    /// Prints the final report as JSON
+    /// Goes on in the background, and returns as soon as the run is taken up
+    #[arg(long)]
+    detach: bool,
+
+    /// Prints events as lines of JSON; the last one has the report
     #[arg(long)]
     json: bool,
 }
@@ -37,15 +42,19 @@ pub(crate) struct Arguments {
 const HELP: &str = "\
 Settings and tasks are those of the run; a file of tasks that was changed since is refused. The result is the same, byte by
 byte, as if the run had never been stopped. To go on with other settings, fork the run.
-The exit code is that of `greensand train`.
+Exit codes and `--detach` are those of `greensand train`.
 
 Examples:
   greensand resume runs/RUN
+  greensand resume runs/RUN --detach
   greensand resume runs/RUN --jobs 2 --set model.max_retries=10";
 
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
     let environment = common::environment()?;
     let mut recorded = RecordedRun::open(&arguments.run, &overrides(arguments)?, &environment)?;
+    if arguments.detach {
+        return detach::start(recorded.folder.path(), terminal);
+    }
     recorded.project.command = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
     let sandbox = packages::open_project_sandbox(&recorded.project, &environment, terminal)?;
     let runtime: Arc<dyn FunctionRuntime> = Arc::new(sandbox.clone());

@@ -6,6 +6,7 @@ use greensand_app::{Equipment, Project, RunEnding, Sandbox, TrainReport, open_pr
 
 use super::common::{self, ModelFlags};
 use super::packages;
+use crate::detach;
 use crate::failure::{Ending, Failure};
 use crate::interrupt;
 use crate::progress::Progress;
@@ -39,6 +40,10 @@ pub(crate) struct Arguments {
     #[arg(long = "set", visible_alias = "setting", value_name = "KEY=VALUE")]
     settings: Vec<String>,
 
+    /// Starts the run in the background, and returns as soon as it has its folder
+    #[arg(long)]
+    detach: bool,
+
     /// Prints events as lines of JSON; the last one has the report
     #[arg(long)]
     json: bool,
@@ -46,12 +51,16 @@ pub(crate) struct Arguments {
 
 const HELP: &str = "\
 Ctrl-C stops: the run folder keeps everything, and `greensand resume` goes on with it. A second Ctrl-C stops at once.
-The exit code is 0 when the training ended by its own rules, 1 when it was stopped, 3 when the model fails.
+With `--detach` the run goes on in a session of its own, with its events in `events.jsonl` and its talk in `talk.txt` of the
+run folder; `greensand status` says where it stands, and `greensand stop RUN` asks it to stop.
+The exit code is 0 when the training ended by its own rules, 1 when it was stopped or the disk is full, 2 when flags, settings
+or tasks are wrong, 3 when the model fails, 4 when the budget is spent, 70 for a bug; with `--detach`, 0 when it began.
 
 Examples:
   greensand train examples/quickstart
   greensand train my-agent --model gpt-4.1-mini --jobs 16
   greensand train my-agent --model qwen3 --base-url http://localhost:11434/v1
+  greensand train my-agent --detach
   greensand train my-agent --epochs 5 --set limits.wall_ms=500 --json | tail -n 1 | jq .report";
 
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
@@ -67,6 +76,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
         overrides.flag("--runs", "project.runs", runs.to_string_lossy());
     }
     let mut project = open_project(&arguments.project, &overrides, &environment)?;
+    if arguments.detach {
+        return detach::start(&project.settings.runs_dir, terminal);
+    }
     project.command = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
     let sandbox = packages::open_project_sandbox(&project, &environment, terminal)?;
     let equipment = Equipment::open(&project, Arc::new(sandbox.clone()), &environment)?;

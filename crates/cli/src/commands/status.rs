@@ -1,0 +1,125 @@
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use greensand_app::store::RunFolder;
+use greensand_app::{RunState, RunStatus, find_runs};
+
+use super::common;
+use crate::failure::{Ending, Failure};
+use crate::terminal::{BAD, BOLD, DIM, GOOD, Terminal, WARN};
+use crate::text;
+
+/// Say where a run stands: whether it goes on, how far it has come, and what to do next.
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Arguments {
+    /// A run folder, or a project or folder of runs, whose last runs are listed
+    #[arg(value_name = "RUN", default_value = ".")]
+    run: PathBuf,
+
+    /// Prints it as JSON: an object for a run, an array for several
+    #[arg(long)]
+    json: bool,
+}
+
+const HELP: &str = "\
+A run is `running`, `finished` by its own rules, `interrupted`, `failed`, or `crashed`: its process is gone and left no word.
+What is not finished goes on with `greensand resume RUN`.
+
+Examples:
+  greensand status runs/RUN
+  greensand status my-agent
+  greensand status runs/RUN --json | jq -r .state";
+
+/// How many runs are listed; the last ones.
+const LISTED: usize = 10;
+
+pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
+    if let Ok(run) = RunFolder::open(&arguments.run) {
+        let status = RunStatus::of(&run)?;
+        match arguments.json {
+            true => common::write_json(&status, terminal)?,
+            false => common::write_text(&status_text(&status), terminal)?,
+        }
+        return Ok(Ending::Done);
+    }
+    let runs = find_runs(&arguments.run, &common::environment()?)?;
+    let mut statuses = Vec::new();
+    for run in runs.iter().rev().take(LISTED) {
+        match RunStatus::of(run) {
+            Ok(status) => statuses.push(status),
+            Err(error) => terminal.say(format_args!("{WARN}warning{WARN:#}: {}", text::line(&error.to_string()))),
+        }
+    }
+    statuses.reverse();
+    if arguments.json {
+        common::write_json(&statuses, terminal)?;
+    } else if statuses.is_empty() {
+        terminal.say(format_args!("there is no run yet; `greensand train PROJECT` makes one"));
+    } else {
+        let lines: Vec<_> = statuses.iter().map(line_of).collect();
+        common::write_text(&lines.concat(), terminal)?;
+    }
+    Ok(Ending::Done)
+}
+
+fn line_of(status: &RunStatus) -> String {
+    let score = status.best_score.map_or_else(String::new, |score| format!("  best {}", percent(score)));
+    let epoch = status.epoch.map_or_else(String::new, |epoch| format!("  epoch {epoch}"));
+    format!("{}  {}{epoch}{score}\n", state_words(status.state), common::shown(&status.run))
+}
+
+fn status_text(status: &RunStatus) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_status(&mut out, status);
+    out
+}
+
+fn write_status(out: &mut String, status: &RunStatus) -> std::fmt::Result {
+    let run = common::shown(&status.run);
+    let pid = status.pid.map_or_else(String::new, |pid| format!(", process {pid}"));
+    writeln!(out, "{BOLD}{run}{BOLD:#}")?;
+    writeln!(out, "{}{pid}, begun {}", state_words(status.state), text::line(&status.started))?;
+    if let Some(stop) = &status.stop {
+        writeln!(out, "it ended ({}): {}", text::line(&stop.kind), text::line(&stop.reason))?;
+    }
+    if let Some(epoch) = status.epoch {
+        let most = status.max_epochs.map_or_else(String::new, |most| format!(" of at most {most}"));
+        writeln!(out, "epoch {epoch}{most}")?;
+    }
+    if let Some(measuring) = &status.measuring {
+        let tally = &measuring.tally;
+        let missing = if tally.missing > 0 { format!(", {} missing", tally.missing) } else { String::new() };
+        let (split, done, total) = (text::line(&measuring.split), tally.done, tally.total);
+        writeln!(out, "measuring on {split}: {done} of {total} tasks, {} solved{missing}", tally.solved)?;
+    }
+    if let Some(best) = status.best_score {
+        let from = status.initial_score.map_or_else(String::new, |score| format!(", from {}", percent(score)));
+        writeln!(out, "best score {}{from}", percent(best))?;
+    }
+    for (role, usage) in [("assistant", status.assistant_usage), ("optimizer", status.optimizer_usage)] {
+        let (replies, prompt, reply) = (usage.requests, usage.prompt_tokens, usage.completion_tokens);
+        writeln!(out, "{role}: {replies} replies, {prompt} prompt tokens, {reply} reply tokens")?;
+    }
+    let next = match status.state {
+        RunState::Running => format!("greensand stop {run}"),
+        RunState::Finished => format!("greensand report {run}"),
+        RunState::Interrupted | RunState::Failed | RunState::Crashed => format!("greensand resume {run}"),
+    };
+    writeln!(out, "{DIM}next: {next}{DIM:#}")
+}
+
+fn state_words(state: RunState) -> String {
+    let style = match state {
+        RunState::Running | RunState::Finished => GOOD,
+        RunState::Interrupted => WARN,
+        RunState::Failed | RunState::Crashed => BAD,
+    };
+    format!("{style}{}{style:#}", state.as_str())
+}
+
+fn percent(score: f64) -> String {
+    format!("{:.1} %", score * 100.0)
+}
