@@ -79,3 +79,11 @@ fn private_dirty_kib() -> Result<i64, Failure> {
         .find_map(|line| line.strip_prefix("Private_Dirty:")?.trim().strip_suffix(" kB")?.parse().ok())
         .ok_or_else(|| Failure::no(format!("`{path}` does not say how much is dirty")))
 }
+
+/// Returns the most resident memory that this process has had, in MiB; no number where the kernel does not say.
+pub(super) fn peak_resident_mebibytes() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    let kibibytes = line.trim().trim_end_matches("kB").trim().parse::<f64>();
+    kibibytes.map_or(f64::NAN, |kibibytes| kibibytes / 1024.0)
+}

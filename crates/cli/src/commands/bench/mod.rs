@@ -14,6 +14,7 @@ mod process;
 mod report;
 mod subjects;
 mod tenants;
+mod training;
 
 use std::time::Duration;
 
@@ -50,6 +51,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     image: bool,
 
+    /// Measures the training engine instead: model calls, an epoch, memory, resumption
+    #[arg(long, conflicts_with_all = ["language", "image", "jobs", "long", "quick"])]
+    training: bool,
+
     /// How many threads the parallel measurement uses; the default is one for each core
     #[arg(long, short, value_name = "N", value_parser = common::jobs())]
     jobs: Option<usize>,
@@ -66,7 +71,8 @@ crates/cli/README.md.
 Examples:
   greensand bench
   greensand bench --language python --quick
-  greensand bench --long --image --json";
+  greensand bench --long --image --json
+  greensand bench --training";
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -141,6 +147,11 @@ struct Bench<'a> {
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
     let environment = common::environment()?;
     let mut report = Report::new(Machine::look());
+    if arguments.training {
+        terminal.say(format_args!("measuring the training engine"));
+        report.measurements = training::measure(&environment, terminal)?;
+        return write(report, arguments.json, terminal);
+    }
     let probe = common::open_sandbox_as(&environment, |settings| SandboxSettings { workers: 1, ..settings })?;
     for language in languages(arguments, &probe)? {
         let Some(subject) = subject_of(language.as_str()) else {
@@ -167,8 +178,12 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     }
     // What is of no language stands at the end.
     report.measurements.sort_by_key(|row| !row.key.contains('.'));
+    write(report, arguments.json, terminal)
+}
+
+fn write(mut report: Report, as_json: bool, terminal: &Terminal) -> Result<Ending, Failure> {
     report.machine.look_again();
-    if arguments.json {
+    if as_json {
         common::write_json(&report, terminal)?;
     } else {
         common::write_text(&report.text(), terminal)?;
