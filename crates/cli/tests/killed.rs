@@ -1,4 +1,5 @@
 //! Runs whose process is killed (`kill -9`) at random moments and that are resumed until they are over.
+#![expect(clippy::unwrap_used, reason = "in a test, an unwrap is an assertion")]
 
 mod common;
 
