@@ -319,7 +319,7 @@ impl From<ForkError> for Failure {
         let kind = match &error {
             ForkError::Recorded(error) => kind_of_recorded(error),
             ForkError::Store(error) => kind_of_store(error),
-            ForkError::TooFar { .. } | ForkError::Measuring { .. } => FailureKind::Asked,
+            ForkError::Equipment(_) | ForkError::TooFar { .. } | ForkError::Measuring { .. } => FailureKind::Asked,
         };
         Self::of(kind, &error).hint_if(error.hint())
     }

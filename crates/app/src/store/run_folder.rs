@@ -60,6 +60,11 @@ impl RunFolder {
         Ok(Self { path: path.to_owned() })
     }
 
+    /// Names a folder that is to become a run folder.
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
     /// Returns the runs of a folder, the oldest first. What is no run, or cannot be read, is passed over.
     ///
     /// # Errors

@@ -43,25 +43,32 @@ impl RunWriter {
     /// # Errors
     /// When the disk is full, read-only, or not ours to write to.
     pub fn create(runs_dir: &Path, manifest: &Manifest, now: SystemTime) -> Result<Self, StoreError> {
+        let run = Self::begin(runs_dir, &manifest.project, now)?;
+        run.write_manifest(manifest)?;
+        Ok(run)
+    }
+
+    /// Makes a new folder with everything but a manifest, without which it is no run folder yet.
+    fn begin(runs_dir: &Path, project: &str, now: SystemTime) -> Result<Self, StoreError> {
         std::fs::create_dir_all(runs_dir).map_err(StoreError::write(runs_dir))?;
-        let path = new_folder(runs_dir, &manifest.project, now)?;
-        let folder_name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let folder = RunFolder::at(new_folder(runs_dir, project, now)?);
+        let (path, name) = (folder.path(), folder.name());
         let lock_path = path.join(LOCK);
         let lock = File::create_new(&lock_path).map_err(StoreError::write(&lock_path))?;
-        take(&lock, &path)?;
-        ProcessRecord::current().write(&path.join(PROCESS))?;
-        let journal = Journal::create(&path.join(JOURNAL), &folder_name)?;
-        let replies = Tape::create(&path.join(REPLIES), &folder_name)?;
-        let outcomes = Tape::create(&path.join(OUTCOMES), &folder_name)?;
-        let sittings = Journal::create(&path.join(SITTINGS), &folder_name)?;
+        take(&lock, path)?;
+        let journal = Journal::create(&path.join(JOURNAL), &name)?;
+        let replies = Tape::create(&path.join(REPLIES), &name)?;
+        let outcomes = Tape::create(&path.join(OUTCOMES), &name)?;
+        let sittings = Some(Journal::create(&path.join(SITTINGS), &name)?);
         let sets = path.join(SETS);
         std::fs::create_dir(&sets).map_err(StoreError::write(&sets))?;
-        // Last: a folder with a manifest is a run folder.
-        replace_json(&path.join(MANIFEST), manifest)?;
-        let folder = RunFolder::open(&path)?;
         let report = Mutex::new(ReportBuilder::new());
-        let sittings = Some(sittings);
         Ok(Self { folder, journal, replies, outcomes, sittings, report, failure: Mutex::new(None), _lock: lock })
+    }
+
+    /// Makes a run of the folder. Whatever is to be in it from the beginning is there by now.
+    fn write_manifest(&self, manifest: &Manifest) -> Result<(), StoreError> {
+        replace_json(&self.folder.path().join(MANIFEST), manifest)
     }
 
     /// Takes a run up again: what it did before is to be done again, and is compared with its journal.
@@ -114,7 +121,7 @@ impl RunWriter {
     ) -> Result<Option<RunFolder>, StoreError> {
         let Some(events) = events_before(from, at)? else { return Ok(None) };
         // Only now: a fork that cannot be made leaves nothing.
-        let run = Self::create(runs_dir, manifest, now)?;
+        let run = Self::begin(runs_dir, &manifest.project, now)?;
         for event in JournalReader::open(&from.path().join(REPLIES))? {
             let JournalEvent::Reply(mut record) = event? else { continue };
             let key = reply_key(&record.backend, &record.request).map_err(|reason| from.damaged(REPLIES, reason))?;
@@ -135,6 +142,7 @@ impl RunWriter {
                 replace(&run.folder.path().join(BEST), format!("{}\n", decision.registered).as_bytes())?;
             }
         }
+        run.write_manifest(manifest)?;
         Ok(Some(run.folder))
     }
 

@@ -1,10 +1,13 @@
 use std::path::Path;
 use std::time::SystemTime;
 
+use greensand_llm::Role;
+
 use super::recorded::{RecordedRunError, open_project};
-use crate::Environment;
+use crate::equipment::open_model;
 use crate::settings::{Overrides, is_free, is_measuring, resolve_recorded};
 use crate::store::{ForkRecord, Manifest, ManifestSetting, RunFolder, RunWriter, StoreError};
+use crate::{Environment, EquipmentError};
 
 /// A run that cannot be forked so.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +15,9 @@ pub enum ForkError {
     /// The run cannot be read, or its settings cannot be used.
     #[error(transparent)]
     Recorded(#[from] RecordedRunError),
+    /// A model of the new run does not open.
+    #[error(transparent)]
+    Equipment(#[from] EquipmentError),
     /// The new folder cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -42,6 +48,7 @@ impl ForkError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Recorded(error) => error.hint(),
+            Self::Equipment(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::TooFar { last, .. } => Some(format!("pass `--at` from 0 to {}", last + 1)),
             Self::Measuring { .. } => {
@@ -61,35 +68,50 @@ impl ForkError {
 /// the middle.
 pub fn fork(path: &Path, at: u32, overrides: &Overrides, environment: &Environment) -> Result<RunFolder, ForkError> {
     let folder = RunFolder::open(path).map_err(RecordedRunError::from)?;
-    let mut manifest = folder.manifest().map_err(RecordedRunError::from)?;
+    let origin = folder.manifest().map_err(RecordedRunError::from)?;
     if at > 0
         && let Some(key) = overrides.keys().find(|key| is_measuring(key))
     {
         return Err(ForkError::Measuring { key: key.into(), at });
     }
-    let settings = resolve_recorded(&folder, &manifest, &manifest.settings, overrides, environment)
-        .map_err(RecordedRunError::from)?;
-    let runs_dir = settings.runs_dir.clone();
-    let values: Vec<ManifestSetting> = settings.values().map(Into::into).collect();
-    // The tasks are read, so that a fork that cannot go on is not made.
-    let tasks_changed = overrides.keys().any(|key| key.starts_with("tasks."));
-    let mut checked = manifest.clone();
-    if tasks_changed {
-        checked.tasks.clear();
-    }
-    let project = open_project(&checked, settings, &folder)?;
-    let (former, chain) = before(&manifest, at);
-    let until_then = differences(&former, &values);
-    let forked_from = if at == 0 { None } else { chain };
     let now = SystemTime::now();
+    let mut manifest = manifest_of_fork(&folder, &origin, overrides, environment, now)?;
+    let (former, chain) = before(&origin, at);
+    let until_then = differences(&former, &manifest.settings);
+    let forked_from = if at == 0 { None } else { chain };
     manifest.forked_from = Some(ForkRecord { run: folder.name(), at, until_then, forked_from });
-    manifest.settings = values;
-    manifest.tasks = project.tasks.files().iter().map(Into::into).collect();
-    manifest.started = humantime::format_rfc3339_seconds(now).to_string();
+    let runs_dir = Path::new(&origin.directory).join(runs_dir(&manifest));
     RunWriter::fork(&folder, at, &runs_dir, &manifest, now)?.ok_or_else(|| {
         let last = folder.last_epoch().unwrap_or(0);
         ForkError::TooFar { run: path.display().to_string(), at, last }
     })
+}
+
+/// Describes the new run. Tasks and models are opened for that, so that a fork that cannot go on is not made.
+fn manifest_of_fork(
+    folder: &RunFolder,
+    origin: &Manifest,
+    overrides: &Overrides,
+    environment: &Environment,
+    now: SystemTime,
+) -> Result<Manifest, ForkError> {
+    let settings =
+        resolve_recorded(folder, origin, &origin.settings, overrides, environment).map_err(RecordedRunError::from)?;
+    let mut expected = origin.clone();
+    if overrides.keys().any(|key| key.starts_with("tasks.")) {
+        expected.tasks.clear();
+    }
+    let label = |section, role| open_model(section, role, environment).map(|model| model.label());
+    let assistant = label(&settings.assistant, Role::Assistant)?;
+    let optimizer = label(&settings.optimizer, Role::Optimizer)?;
+    let project = open_project(&expected, settings, folder)?;
+    let manifest = Manifest::of(origin.kind, &project, assistant, optimizer, now);
+    Ok(Manifest { file: origin.file.clone(), directory: origin.directory.clone(), ..manifest })
+}
+
+fn runs_dir(manifest: &Manifest) -> &str {
+    let setting = manifest.settings.iter().find(|setting| setting.key == "project.runs");
+    setting.and_then(|setting| setting.value.as_str()).unwrap_or("runs")
 }
 
 /// Returns the settings that a run had just before a step, and the forks that came before it.
