@@ -12,7 +12,9 @@ use super::bounds::{embedded_json, spelt_out};
 use super::chart::score_curve;
 use super::data::ReportPage;
 use super::parts::{badge, percent, score_words, set_diff, short, thousands};
-use crate::store::{EpochReport, EvaluationRecord, FunctionReport, Manifest, ProposalRecord, Report, UsageRecord};
+use crate::store::{
+    EpochReport, EvaluationRecord, FunctionReport, Manifest, ProposalRecord, Report, ShareReport, UsageRecord,
+};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -163,7 +165,8 @@ fn functions(page: &ReportPage) -> Markup {
     html! {
         p.dim {
             "Set " code { (short(report.best.as_deref().unwrap_or("none"))) } " with "
-            (counted(report.functions.len(), "function")) ". The evidence is that of its calls under this set, on train and validation."
+            (counted(report.functions.len(), "function"))
+            ". The evidence is that of every conversation on train and validation, under any set that held the function."
         }
         @for function in &report.functions { (function_card(page, function)) }
         @if let Some(whole) = &page.whole {
@@ -182,14 +185,13 @@ fn function_card(page: &ReportPage, function: &FunctionReport) -> Markup {
             h3 { code { (function.name) } " " span.dim { (since(function)) } }
             @if let Some(source) = source { p.reason { (source.description) } }
             table {
-                tr { th { "calls" } th { "outcomes" } th { "tasks that used it" } th { "of them solved" } th { "id" } }
-                tr {
-                    td { (function.calls) }
-                    td { @for (class, count) in &function.outcomes { (count) " " (class) " " } }
-                    td { (function.tasks) }
-                    td { (function.solved) }
-                    td { code { (short(&function.id)) } }
-                }
+                tr { th { "calls" } td { (function.calls) @for (class, count) in &function.outcomes { ", " (count) " " (class) } } }
+                tr { th { "tasks" } td { (function.tasks) " used it, " (function.solved) " of them solved so" } }
+                tr { th { "solved with it" } td { (share(function.used)) } }
+                tr { th { "solved without it" } td { (share(function.without)) ", on the same tasks" } }
+                tr { th { "solved under sets that held it" } td { (share(function.held)) } }
+                tr { th { "last use" } td { (last_use(function)) } }
+                tr { th { "cost" } td { "about " (function.tokens_per_request) " tokens of each request" (mean_time(function)) } }
             }
             @if let Some(source) = source {
                 details {
@@ -199,6 +201,27 @@ fn function_card(page: &ReportPage, function: &FunctionReport) -> Markup {
             }
         }
     }
+}
+
+fn share(share: ShareReport) -> String {
+    match share.conversations {
+        0 => "no conversation".into(),
+        conversations => format!("{} of {conversations} conversations", share.solved),
+    }
+}
+
+fn last_use(function: &FunctionReport) -> String {
+    match (function.last_use, function.idle_epochs) {
+        (None, _) => "never".into(),
+        (Some(epoch), 0) => format!("epoch {epoch}"),
+        (Some(epoch), idle) => format!("epoch {epoch}, and not in {idle} epochs since"),
+    }
+}
+
+fn mean_time(function: &FunctionReport) -> String {
+    // Shown in milliseconds, to the tenth.
+    let tenths = function.mean_wall_us.map(|wall| wall.div_ceil(100));
+    tenths.map_or_else(String::new, |tenths| format!(", {}.{} ms a call", tenths / 10, tenths % 10))
 }
 
 fn since(function: &FunctionReport) -> String {
@@ -233,7 +256,7 @@ fn refused(report: &Report) -> Markup {
 fn spend(report: &Report) -> Markup {
     html! {
         table {
-            tr { th { "role" } th.number { "replies" } th.number { "prompt tokens" } th.number { "reply tokens" } }
+            tr { th { "role" } th.number { "replies" } th.number { "prompt tokens" } th.number { "of them cached" } th.number { "reply tokens" } th.number { "of them reasoning" } }
             (usage("assistant", report.assistant_usage))
             (usage("optimizer", report.optimizer_usage))
         }
@@ -244,9 +267,14 @@ fn usage(role: &str, usage: UsageRecord) -> Markup {
     html! {
         tr {
             th { (role) }
-            @for number in [usage.requests, usage.prompt_tokens, usage.completion_tokens] { td.number { (thousands(number)) } }
+            @for number in usage_numbers(usage) { td.number { (thousands(number)) } }
         }
     }
+}
+
+fn usage_numbers(usage: UsageRecord) -> [u64; 5] {
+    let UsageRecord { requests, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens } = usage;
+    [requests, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens]
 }
 
 fn started_with(manifest: &Manifest) -> Markup {
