@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use greensand_types::FunctionDraft;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
 use crate::store::StoredSet;
 
 /// What two sets differ in, in the order of the names. Functions that are alike are left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SetDiff {
     /// The functions that differ.
     pub functions: Vec<FunctionDiff>,
@@ -18,7 +19,7 @@ pub struct SetDiff {
 }
 
 /// What a function differs in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FunctionDiff {
     /// Its name.
     pub name: String,
@@ -29,7 +30,7 @@ pub struct FunctionDiff {
 }
 
 /// What became of a function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// Only the second set has it.

@@ -4,6 +4,7 @@
 //! `finished`, with the report, or `failed`, with what to do. Who reads lines passes over events and members that it does not
 //! know. The order is that of the work: `task_done` comes in whatever order tasks are done, all else in the order of epochs.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::store::{DecisionRecord, ProposalRecord};
@@ -13,7 +14,7 @@ use crate::{Event, Tally};
 pub const EVENTS_FORMAT: u32 = 1;
 
 /// A line of `--json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventLine {
     /// The first line.
@@ -121,7 +122,7 @@ pub enum EventLine {
 }
 
 /// The last line of work that failed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FailedLine {
     /// What failed.
     pub error: String,
@@ -144,7 +145,7 @@ pub struct FailedLine {
 }
 
 /// How far an evaluation has come.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TallyLine {
     /// Tasks that are done, missing ones included.
     pub done: usize,

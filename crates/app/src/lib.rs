@@ -42,6 +42,7 @@ mod paths;
 mod prepare;
 pub mod project;
 mod recording;
+pub mod schema;
 mod sets;
 pub mod settings;
 mod status;

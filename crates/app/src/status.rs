@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::events::TallyLine;
@@ -16,7 +17,7 @@ use crate::{Environment, Overrides, ProjectError, Tally};
 pub const STATUS_FORMAT: u32 = 1;
 
 /// Where a run stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunStatus {
     /// The format of this value.
     pub format: u32,
@@ -54,7 +55,7 @@ pub struct RunStatus {
 }
 
 /// Whether a run goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
     /// A process works on it.
@@ -91,7 +92,7 @@ impl RunState {
 }
 
 /// A measurement that is not over.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Measuring {
     /// On which tasks.
     pub split: String,

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bounds::bounded;
@@ -14,7 +15,7 @@ pub const PAGE_FORMAT: u32 = 1;
 const MOST_DIFF_BYTES: usize = 4 << 20;
 
 /// What the page of a run tells.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReportPage {
     /// The format of this value.
     pub format: u32,
@@ -33,7 +34,7 @@ pub struct ReportPage {
 }
 
 /// What a step changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepDiff {
     /// The epoch of the step.
     pub epoch: u32,
@@ -42,7 +43,7 @@ pub struct StepDiff {
 }
 
 /// A function as it was written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FunctionSource {
     /// Its name.
     pub name: String,

@@ -13,6 +13,7 @@ mod keys;
 mod layer;
 mod overrides;
 mod resolved;
+mod schema;
 mod source;
 mod value;
 
@@ -25,6 +26,7 @@ pub use resolved::{
     AgentSection, FunctionsSection, LimitsSection, ModelSection, SandboxSection, ScorerSection, SettingValue, Settings,
     Share, SplitSection, TaskFiles, TasksSection, TrainingSection,
 };
+pub(crate) use schema::project_schema;
 pub use source::SettingSource;
 
 use std::path::{Path, PathBuf};

@@ -17,6 +17,7 @@ use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -30,7 +31,8 @@ use super::records::{
 pub const JOURNAL_FORMAT: u32 = 2;
 
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(tag = "event", content = "data", rename_all = "snake_case")]
 pub enum JournalEvent {
     /// The file begins.
     Opened(OpenedRecord),
@@ -59,7 +61,7 @@ pub enum JournalEvent {
 }
 
 /// The first line of a journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OpenedRecord {
     /// The format of the file.
     pub format: u32,

@@ -1,3 +1,4 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::project::{Project, TaskFileRecord};
@@ -10,7 +11,7 @@ pub const MANIFEST_FORMAT: u32 = 2;
 pub(super) const FIRST_RESUMABLE_FORMAT: u32 = 2;
 
 /// What a run does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunKind {
     /// It trains functions.
@@ -19,7 +20,7 @@ pub enum RunKind {
 }
 
 /// What a run was started with: enough to know what its numbers mean.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Manifest {
     /// The format of the file.
     pub format: u32,
@@ -58,7 +59,7 @@ pub struct Manifest {
 }
 
 /// Where a run was forked from another one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ForkRecord {
     /// The run.
     pub run: String,
@@ -72,7 +73,7 @@ pub struct ForkRecord {
 }
 
 /// A setting of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ManifestSetting {
     /// The key.
     pub key: String,
@@ -83,7 +84,7 @@ pub struct ManifestSetting {
 }
 
 /// A file of tasks of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ManifestTaskFile {
     /// The split; none where the tasks were dealt out.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
@@ -15,7 +16,7 @@ use super::files::{read_json, replace_json};
 pub const PROCESS_FORMAT: u32 = 1;
 
 /// A process that works on a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessRecord {
     /// The format of the file.
     pub format: u32,

@@ -4,10 +4,11 @@
 //! format number. JSON of functions and models is stored as text, as it was written.
 
 use greensand_llm::Role;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A message of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "role", rename_all = "snake_case")]
 pub enum MessageRecord {
     /// Instructions.
@@ -38,7 +39,7 @@ pub enum MessageRecord {
 }
 
 /// A call as a model wrote it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CallRequestRecord {
     /// Which call.
     pub id: String,
@@ -49,7 +50,7 @@ pub struct CallRequestRecord {
 }
 
 /// A call with what became of it: refused, or run to an outcome.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CallRecord {
     /// The call.
     #[serde(flatten)]
@@ -63,7 +64,7 @@ pub struct CallRecord {
 }
 
 /// The outcome of a call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OutcomeRecord {
     /// The class of the outcome.
     pub status: String,
@@ -94,7 +95,7 @@ pub struct OutcomeRecord {
 }
 
 /// A verdict.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VerdictRecord {
     /// 0 to 1.
     pub score: f64,
@@ -108,7 +109,7 @@ pub struct VerdictRecord {
 }
 
 /// What replies cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UsageRecord {
     /// Replies.
     pub requests: u64,
@@ -129,7 +130,7 @@ fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
 }
 
 /// A closed conversation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConversationRecordLine {
     /// The epoch of the evaluation.
     pub epoch: u32,
@@ -154,7 +155,7 @@ pub struct ConversationRecordLine {
 }
 
 /// A task that got no score.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MissingRecord {
     /// The epoch of the evaluation.
     pub epoch: u32,
@@ -172,7 +173,7 @@ pub struct MissingRecord {
 }
 
 /// An evaluation that begins, or that is over and has its numbers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EvaluationRecord {
     /// The epoch.
     pub epoch: u32,
@@ -197,7 +198,7 @@ pub struct EvaluationRecord {
 }
 
 /// A proposed action with what became of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProposalRecord {
     /// The verb, as the model wrote it.
     pub action: String,
@@ -221,7 +222,7 @@ pub struct ProposalRecord {
 }
 
 /// A step of the optimizer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepRecord {
     /// The epoch.
     pub epoch: u32,
@@ -241,7 +242,7 @@ pub struct StepRecord {
 }
 
 /// How a set was judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DecisionKind {
     /// It is the initial set.
@@ -257,7 +258,7 @@ pub enum DecisionKind {
 }
 
 /// A decision of the training.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DecisionRecord {
     /// The epoch.
     pub epoch: u32,
@@ -278,7 +279,7 @@ pub struct DecisionRecord {
 }
 
 /// The end of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StopRecord {
     /// `max_epochs` or `patience` at the end of a run; `too_much_missing`, `interrupted`, or `failed` where it can be taken up
     /// again.
@@ -288,7 +289,7 @@ pub struct StopRecord {
 }
 
 /// A reply of a model with the request that it answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplyRecord {
     /// Which of the two models.
     pub role: String,
@@ -336,7 +337,7 @@ impl ReplyRecord {
 }
 
 /// What came of running a function, or of looking at its source, under the id of what was asked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KeptOutcomeRecord {
     /// The id of the invocation, with every bound and seed in it.
     pub call: String,
@@ -349,7 +350,7 @@ pub struct KeptOutcomeRecord {
 }
 
 /// What a source defines under a name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DescriptionRecord {
     /// The parameters in order.
     pub parameters: Vec<ParameterRecord>,
@@ -358,7 +359,7 @@ pub struct DescriptionRecord {
 }
 
 /// A parameter as its source defines it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ParameterRecord {
     /// Its name.
     pub name: String,
@@ -369,7 +370,7 @@ pub struct ParameterRecord {
 }
 
 /// Somebody begins to work on a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SittingRecord {
     /// When, in UTC (RFC 3339).
     pub at: String,
@@ -380,7 +381,7 @@ pub struct SittingRecord {
 }
 
 /// That work ends. A sitting without an end was killed, or is under way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SittingEndRecord {
     /// When, in UTC (RFC 3339).
     pub at: String,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use greensand_llm::Role;
 use greensand_optimizer::{CallNote, ConversationNote, Evidence, EvidenceBook, Share};
 use greensand_types::{CallStatus, ContentId, FunctionDraft};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::journal::JournalEvent;
@@ -21,7 +22,7 @@ use super::records::{
 pub const REPORT_FORMAT: u32 = 1;
 
 /// What came out of a run.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// The format of the file.
     pub format: u32,
@@ -55,7 +56,7 @@ pub struct Report {
 }
 
 /// What happened in an epoch.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EpochReport {
     /// Which.
     pub epoch: u32,
@@ -70,7 +71,7 @@ pub struct EpochReport {
 }
 
 /// The scores on the test split, which nothing was decided on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TestReport {
     /// Of the initial set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,7 +83,7 @@ pub struct TestReport {
 
 /// A function of the best set, with the evidence for it: its calls under every set that held this very function, on train and
 /// validation.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FunctionReport {
     /// Its name.
     pub name: String,
@@ -123,7 +124,7 @@ pub struct FunctionReport {
 }
 
 /// Conversations, and how many of them solved their task.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShareReport {
     /// Conversations.
     pub conversations: u64,

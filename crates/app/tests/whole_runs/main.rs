@@ -4,5 +4,6 @@
 mod evaluation;
 mod page;
 mod resuming;
+mod schemas;
 mod support;
 mod training;

@@ -14,6 +14,7 @@ mod prepared;
 mod replay;
 mod report;
 mod resume;
+mod schema;
 mod show;
 mod status;
 mod stop;
@@ -61,6 +62,7 @@ pub(crate) enum Command {
     Call(call::Arguments),
     Batch(batch::Arguments),
     Bench(bench::Arguments),
+    Schema(schema::Arguments),
 }
 
 impl Command {
@@ -81,6 +83,7 @@ impl Command {
             Self::Diff(arguments) => diff::run(&arguments, terminal),
             Self::Call(arguments) => call::run(&arguments, terminal),
             Self::Batch(arguments) => batch::run(&arguments, terminal),
+            Self::Schema(arguments) => schema::run(&arguments, terminal),
             Self::Bench(arguments) => bench::run(&arguments, terminal),
         }
     }
