@@ -83,6 +83,15 @@ pub enum EventLine {
         #[serde(flatten)]
         tally: TallyLine,
     },
+    /// The best set begins to be measured without one of its functions.
+    CreditStarted {
+        /// The function that is left out.
+        function: String,
+        /// Which one, from 1.
+        number: usize,
+        /// Of how many.
+        of: usize,
+    },
     /// The optimizer begins a step.
     StepStarted {
         /// In which epoch.
@@ -186,6 +195,9 @@ impl From<&Event<'_>> for EventLine {
             Event::TaskDone { split, tally } => Self::TaskDone { split: split.to_string(), tally: tally.into() },
             Event::EvaluationDone { epoch, split, set, tally } => {
                 Self::EvaluationDone { epoch, split: split.to_string(), set: set.to_string(), tally: tally.into() }
+            }
+            Event::CreditStarted { function, number, of } => {
+                Self::CreditStarted { function: function.to_string(), number, of }
             }
             Event::StepStarted { epoch } => Self::StepStarted { epoch },
             Event::Proposed { epoch, proposal } => Self::Proposed { epoch, proposal: proposal.clone() },

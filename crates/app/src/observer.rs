@@ -1,5 +1,5 @@
 use greensand_sandbox::ImageProgress;
-use greensand_types::{ContentId, Language};
+use greensand_types::{ContentId, FunctionName, Language};
 
 use crate::project::Split;
 use crate::store::{DecisionRecord, ProposalRecord};
@@ -61,6 +61,15 @@ pub enum Event<'a> {
         set: ContentId,
         /// What came out.
         tally: Tally,
+    },
+    /// The best set begins to be measured without one of its functions.
+    CreditStarted {
+        /// The function that is left out.
+        function: &'a FunctionName,
+        /// Which one, from 1.
+        number: usize,
+        /// Of how many.
+        of: usize,
     },
     /// The optimizer begins a step.
     StepStarted {

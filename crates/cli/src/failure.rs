@@ -334,7 +334,7 @@ impl From<EvaluateError> for Failure {
 impl From<TrainError> for Failure {
     fn from(error: TrainError) -> Self {
         let kind = match &error.kind {
-            TrainErrorKind::Initial(error) => kind_of_set(error),
+            TrainErrorKind::Initial(error) | TrainErrorKind::Best(error) => kind_of_set(error),
             TrainErrorKind::Store(error) => kind_of_store(error),
             TrainErrorKind::Evaluate(error) => kind_of_evaluation(error),
             TrainErrorKind::Optimizer(_) => FailureKind::Model,

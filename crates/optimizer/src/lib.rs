@@ -9,6 +9,7 @@
 
 mod actions;
 mod admission;
+mod credit;
 mod evidence;
 mod nearest;
 mod optimizer;
@@ -23,6 +24,7 @@ pub use admission::{
     AdmissionContext, AdmissionSettings, AdmitError, Admitted, MemorisedAnswers, Readmitted, ReplayedCalls, admit,
     admit_call, readmit,
 };
+pub use credit::{Credit, CreditVerdict};
 pub use evidence::{CallNote, ConversationNote, Evidence, EvidenceBook, Share, signature_tokens};
 pub use optimizer::{AskVerdict, Optimizer, OptimizerError, OptimizerSettings, RecordError};
 pub use retirement::{Retirement, retirement};

@@ -5,6 +5,7 @@
 //! conversations that call it solve the same tasks clearly less often than those that do not. "Clearly" is by more than two
 //! standard errors of the paired differences, over at least [`LEAST_TASKS`] tasks.
 
+use crate::credit::mean_and_error;
 use crate::evidence::{Evidence, Share};
 
 /// A difference on fewer tasks than this says nothing.
@@ -39,6 +40,9 @@ pub fn retirement(evidence: &Evidence, after: u32) -> Option<Retirement> {
     if after > 0 && evidence.idle_epochs >= after {
         return Some(Retirement::Unused { epochs: evidence.idle_epochs });
     }
+    if evidence.differences.len() < LEAST_TASKS {
+        return None;
+    }
     let (difference, standard_error) = mean_and_error(&evidence.differences)?;
     (difference < -STANDARD_ERRORS * standard_error).then_some(Retirement::Harmful {
         with: evidence.used,
@@ -46,17 +50,6 @@ pub fn retirement(evidence: &Evidence, after: u32) -> Option<Retirement> {
         difference,
         standard_error,
     })
-}
-
-fn mean_and_error(differences: &[f64]) -> Option<(f64, f64)> {
-    if differences.len() < LEAST_TASKS {
-        return None;
-    }
-    #[expect(clippy::cast_precision_loss, reason = "no task set has 2^53 tasks")]
-    let count = differences.len() as f64;
-    let mean = differences.iter().sum::<f64>() / count;
-    let squares: f64 = differences.iter().map(|difference| (difference - mean).powi(2)).sum();
-    Some((mean, (squares / (count - 1.0) / count).sqrt()))
 }
 
 #[cfg(test)]

@@ -47,6 +47,7 @@ pub(super) fn build(mut values: Layer, root: &Path) -> Result<Settings, Settings
             prompt_tokens: layer.count("training.prompt_tokens"),
             max_missing: layer.number("training.max_missing").unwrap_or(0.0),
             final_test: layer.switch("training.final_test"),
+            credit_at_end: layer.text("training.credit").as_deref() == Some("end"),
         },
         limits: LimitsSection {
             wall: Duration::from_millis(layer.integer("limits.wall_ms").unwrap_or(0)),

@@ -187,6 +187,8 @@ pub struct TrainingSection {
     pub max_missing: f64,
     /// Whether the test split is scored at the end.
     pub final_test: bool,
+    /// Whether the best set is measured without each of its functions at the end.
+    pub credit_at_end: bool,
 }
 
 /// `[limits]`

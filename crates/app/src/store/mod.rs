@@ -10,6 +10,7 @@
 //! No file holds a secret. What is replaced is replaced whole; what is appended is whole lines.
 
 mod convert;
+mod credit;
 mod error;
 mod files;
 mod function_set;
@@ -25,6 +26,7 @@ mod writer;
 
 pub(crate) use files::replace;
 
+pub use credit::{CREDIT_FORMAT, CreditReport, FunctionCredit};
 pub use error::StoreError;
 pub use function_set::{StoredSet, load_set};
 pub use journal::{JOURNAL_FORMAT, Journal, JournalEvent, JournalReader, OpenedRecord, Reopening};

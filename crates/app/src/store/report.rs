@@ -12,6 +12,7 @@ use greensand_types::{CallStatus, ContentId, FunctionDraft};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::credit::CreditReport;
 use super::journal::JournalEvent;
 use super::records::{
     CallRecord, ConversationRecordLine, DecisionRecord, EvaluationRecord, ReplyRecord, StepRecord, StopRecord,
@@ -46,6 +47,9 @@ pub struct Report {
     pub test: Option<TestReport>,
     /// The functions of the best set in the order of their names.
     pub functions: Vec<FunctionReport>,
+    /// What each of them is worth, if that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit: Option<CreditReport>,
     /// What the replies of the assistant's model cost.
     pub assistant_usage: UsageRecord,
     /// What the replies of the optimizer's model cost.

@@ -42,6 +42,9 @@ impl Report {
         for function in &self.functions {
             writeln!(out, "  {}", function_line(function))?;
         }
+        if let Some(credit) = &self.credit {
+            write!(out, "\n{}", credit.to_text())?;
+        }
         writeln!(out, "\nmodel replies")?;
         writeln!(out, "  assistant {}", usage_line(self.assistant_usage))?;
         writeln!(out, "  optimizer {}", usage_line(self.optimizer_usage))?;

@@ -6,6 +6,7 @@ use greensand_llm::{RecordedReply, Role};
 use greensand_types::FunctionDraft;
 
 use super::StoreError;
+use super::credit::{CREDIT_FORMAT, CreditReport};
 use super::files::{read_json, read_text};
 use super::function_set::{StoredSet, load_set};
 use super::journal::{JournalEvent, JournalReader};
@@ -23,6 +24,7 @@ pub(super) const OUTCOMES: &str = "outcomes.jsonl";
 pub(super) const SITTINGS: &str = "sittings.jsonl";
 pub(super) const SETS: &str = "sets";
 pub(super) const BEST: &str = "best";
+pub(super) const CREDIT: &str = "credit.json";
 pub(super) const REPORT: &str = "report.json";
 pub(super) const REPORT_TEXT: &str = "report.txt";
 pub(super) const LOCK: &str = "lock";
@@ -210,7 +212,22 @@ impl RunFolder {
             let named = |draft: &FunctionDraft| (draft.signature.name().to_string(), draft.content_id());
             Some((set, stored.functions.iter().map(named).collect()))
         });
-        builder.finish(&functions, members)
+        let mut report = builder.finish(&functions, members);
+        self.add_credit(&mut report);
+        report
+    }
+
+    /// Adds what the functions are worth, where that was measured of the set that is best.
+    fn add_credit(&self, report: &mut Report) {
+        let path = self.path.join(CREDIT);
+        if !path.is_file() {
+            return;
+        }
+        match read_json::<CreditReport>(&path, CREDIT_FORMAT) {
+            Ok(credit) if Some(&credit.set) == report.best.as_ref() => report.credit = Some(credit),
+            Ok(_) => {}
+            Err(error) => report.warnings.push(format!("the credit of functions is left out: {}", with_causes(&error))),
+        }
     }
 
     /// Reads the replies of a role in the order in which they came, for the `replay` backend.

@@ -9,6 +9,7 @@ use greensand_llm::{ChatReply, ChatRequest};
 use greensand_types::{ContentId, FunctionSet, ParseContentIdError};
 
 use super::StoreError;
+use super::credit::CreditReport;
 use super::files::{replace, replace_json};
 use super::function_set::write_set;
 use super::journal::{Journal, JournalEvent, JournalReader, Reopening};
@@ -17,7 +18,7 @@ use super::process::ProcessRecord;
 use super::records::{KeptOutcomeRecord, ReplyRecord, SittingEndRecord, SittingRecord, StopRecord};
 use super::report::{Report, ReportBuilder};
 use super::run_folder::{
-    BEST, JOURNAL, LOCK, MANIFEST, OUTCOMES, PROCESS, REPLIES, REPORT, REPORT_TEXT, RunFolder, SETS, SITTINGS,
+    BEST, CREDIT, JOURNAL, LOCK, MANIFEST, OUTCOMES, PROCESS, REPLIES, REPORT, REPORT_TEXT, RunFolder, SETS, SITTINGS,
 };
 use super::tape::Tape;
 
@@ -308,6 +309,27 @@ impl RunWriter {
             return Ok(());
         }
         replace(&self.folder.path().join(BEST), format!("{set}\n").as_bytes())
+    }
+
+    /// Keeps what the functions of the best set are worth. A replay keeps nothing.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn keep_credit(&self, credit: &CreditReport) -> Result<(), StoreError> {
+        if self.is_replay() {
+            return Ok(());
+        }
+        replace_json(&self.folder.path().join(CREDIT), credit)
+    }
+
+    /// Writes the report of a run anew after something was added that is not in its journal.
+    ///
+    /// # Errors
+    /// When the journal cannot be read, or the disk fails.
+    pub fn refresh_report(&self) -> Result<(), StoreError> {
+        let report = self.folder.report()?;
+        replace_json(&self.folder.path().join(REPORT), &report)?;
+        replace(&self.folder.path().join(REPORT_TEXT), report.to_text().as_bytes())
     }
 
     /// Writes the report as JSON and as text, and returns it. A replay only returns it.

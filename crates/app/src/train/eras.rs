@@ -33,6 +33,11 @@ impl Eras {
         &self.first
     }
 
+    /// Returns what the run ends with.
+    pub fn last(&self) -> &Equipment {
+        self.later.last().map_or(&self.first, |era| &era.equipment)
+    }
+
     pub(crate) fn later(&self) -> impl Iterator<Item = &Era> {
         self.later.iter()
     }

@@ -24,6 +24,9 @@ pub enum TrainErrorKind {
     /// The initial set cannot be used.
     #[error("load the initial functions")]
     Initial(#[source] Box<SetError>),
+    /// The best set cannot be used.
+    #[error("load the best set of the run")]
+    Best(#[source] Box<SetError>),
     /// The run folder cannot be written.
     #[error("keep the run")]
     Store(#[source] Box<StoreError>),
@@ -76,7 +79,7 @@ impl TrainError {
 impl TrainErrorKind {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Initial(error) => error.hint(),
+            Self::Initial(error) | Self::Best(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Evaluate(error) => error.hint(),
             Self::Optimizer(error) => error.hint().map(str::to_owned),

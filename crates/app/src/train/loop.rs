@@ -172,6 +172,7 @@ async fn run_to_end(
     };
     if !matches!(reason, StopReason::TooMuchMissing { .. }) {
         session.final_test(&initial, last_epoch).await?;
+        session.credit(last_epoch).await?;
     }
     Ok(reason)
 }

@@ -5,6 +5,7 @@
 //! run. The records of *train* go to the optimizer; acceptance is decided on *validation*, or on *train* where there is
 //! none; *test* is sealed until the training is over, and nothing is decided on it.
 
+mod credit;
 mod eras;
 mod error;
 mod fork;
@@ -12,6 +13,7 @@ mod r#loop;
 mod recorded;
 mod session;
 
+pub use credit::credit;
 pub use eras::Eras;
 pub use error::{TrainError, TrainErrorKind};
 pub use fork::{ForkError, fork};

@@ -10,6 +10,7 @@ use greensand_optimizer::{
 use greensand_types::{ContentId, ConversationRecord, FunctionSet, Registration, StepEnd, StepReport};
 
 use super::TrainErrorKind;
+use super::credit::LeaveOneOut;
 use super::eras::{Era, Eras};
 use super::r#loop::{RunEnding, TrainReport};
 use crate::causes::with_causes;
@@ -161,6 +162,18 @@ impl<'a> Session<'a> {
             self.measure(epoch, Split::Test, best).await?;
         }
         Ok(())
+    }
+
+    /// Measures what each function of the best set is worth, where the settings ask for it.
+    pub(super) async fn credit(&self, epoch: u32) -> Result<(), Stop> {
+        if !self.project.settings.training.credit_at_end {
+            return Ok(());
+        }
+        let (project, run) = (self.project, &*self.run);
+        let (equipment, observer, interrupt) = (&self.equipment, self.observer, self.interrupt);
+        let work = LeaveOneOut { equipment, project, run, epoch, observer, interrupt };
+        let report = work.measure(self.registered.set()).await?;
+        Ok(self.run.keep_credit(&report)?)
     }
 
     /// Closes the run: writes down how it ended, and its report. What the training did not end itself can be taken up again,

@@ -4,6 +4,7 @@ mod batch;
 mod bench;
 mod call;
 pub(crate) mod common;
+mod credit;
 mod diff;
 mod doctor;
 mod eval;
@@ -53,6 +54,7 @@ pub(crate) enum Command {
     Resume(resume::Arguments),
     Replay(replay::Arguments),
     Fork(fork::Arguments),
+    Credit(credit::Arguments),
     Eval(eval::Arguments),
     Show(show::Arguments),
     Report(report::Arguments),
@@ -75,6 +77,7 @@ impl Command {
             Self::Resume(arguments) => resume::run(&arguments, terminal),
             Self::Replay(arguments) => replay::run(&arguments, terminal),
             Self::Fork(arguments) => fork::run(&arguments, terminal),
+            Self::Credit(arguments) => credit::run(&arguments, terminal),
             Self::Eval(arguments) => eval::run(&arguments, terminal),
             Self::Show(arguments) => show::run(&arguments, terminal),
             Self::Report(arguments) => report::run(&arguments, terminal),

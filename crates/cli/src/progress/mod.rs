@@ -143,6 +143,9 @@ impl Observer for Progress {
                     Split::Test => format!("test of set {}: {words}", set.short()),
                 });
             }
+            Event::CreditStarted { function, number, of } => {
+                self.line(&format!("without `{}` ({number} of {of})", text::line(function.as_str())));
+            }
             Event::StepStarted { .. } => self.open_wait("the optimizer proposes changes"),
             Event::Proposed { epoch, proposal } => {
                 self.close_tasks();
