@@ -1,13 +1,14 @@
 use std::fmt::Write;
 
 use greensand_types::counted;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The number of the form of `credit.json`.
 pub const CREDIT_FORMAT: u32 = 1;
 
 /// What each function of a set is worth: the set was measured without it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CreditReport {
     /// The format of the file.
     pub format: u32,
@@ -25,7 +26,7 @@ pub struct CreditReport {
 }
 
 /// What a function is worth.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FunctionCredit {
     /// Its name.
     pub name: String,
