@@ -72,6 +72,7 @@ fn head(page: &ReportPage) -> Markup {
                 "assistant " code { (manifest.assistant) } ", optimizer " code { (manifest.optimizer) } ", functions in "
                 (manifest.language) ", seed " (manifest.seed)
             }
+            @if let Some(fork) = &manifest.forked_from { p { "Forked from " code { (fork.run) } " at epoch " (fork.at) "." } }
         }
         @match &report.stop {
             Some(stop) => p { "Ended (" (stop.kind) "): " (stop.reason) },

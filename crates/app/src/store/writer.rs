@@ -57,6 +57,7 @@ impl RunWriter {
         let lock_path = path.join(LOCK);
         let lock = File::create_new(&lock_path).map_err(StoreError::write(&lock_path))?;
         take(&lock, path)?;
+        ProcessRecord::current().write(&path.join(PROCESS))?;
         let journal = Journal::create(&path.join(JOURNAL), &name)?;
         let replies = Tape::create(&path.join(REPLIES), &name)?;
         let outcomes = Tape::create(&path.join(OUTCOMES), &name)?;

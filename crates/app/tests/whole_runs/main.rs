@@ -3,6 +3,7 @@
 
 mod credit;
 mod evaluation;
+mod formats;
 mod page;
 mod resuming;
 mod schemas;
