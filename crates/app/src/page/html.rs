@@ -170,6 +170,7 @@ fn functions(page: &ReportPage) -> Markup {
             ". The evidence is that of every conversation on train and validation, under any set that held the function."
         }
         @for function in &report.functions { (function_card(page, function)) }
+        @if let Some(credit) = &report.credit { (credit_table(credit)) }
         @if let Some(whole) = &page.whole {
             @if !whole.functions.is_empty() {
                 h3 { "What the run changed, from the initial to the best set" }
@@ -201,6 +202,31 @@ fn function_card(page: &ReportPage, function: &FunctionReport) -> Markup {
                 }
             }
         }
+    }
+}
+
+fn credit_table(credit: &CreditReport) -> Markup {
+    html! {
+        h3 { "What each is worth" }
+        p.dim {
+            "The set was measured without it, on the " (counted(credit.tasks, "task")) " of " (credit.split)
+            @if let Some(score) = credit.score { "; the whole set has " (percent(score)) } "."
+        }
+        div.wide { table {
+            tr { th { "function" } th { "verdict" } th.number { "effect, in points" } th.number { "standard error" }
+                th.number { "tasks gained" } th.number { "lost" } th.number { "calls" } }
+            @for function in &credit.functions {
+                tr {
+                    td { code { (function.name) } }
+                    td { (function.verdict) }
+                    td.number { (function.effect.map_or_else(|| "none".into(), |effect| format!("{:+.1}", effect * 100.0))) }
+                    td.number { (function.standard_error.map_or_else(|| "none".into(), |error| format!("{:.1}", error * 100.0))) }
+                    td.number { (function.gained) }
+                    td.number { (function.lost) }
+                    td.number { (function.calls) }
+                }
+            }
+        } }
     }
 }
 
