@@ -13,7 +13,8 @@ use super::chart::score_curve;
 use super::data::ReportPage;
 use super::parts::{badge, percent, score_words, set_diff, short, thousands};
 use crate::store::{
-    EpochReport, EvaluationRecord, FunctionReport, Manifest, ProposalRecord, Report, ShareReport, UsageRecord,
+    CreditReport, EpochReport, EvaluationRecord, FunctionReport, Manifest, ProposalRecord, Report, ShareReport,
+    UsageRecord,
 };
 
 const STYLE: &str = include_str!("style.css");
