@@ -20,6 +20,7 @@ use crate::packages::{PackageError, allowed_packages};
 use crate::project::Project;
 use crate::recording::{RecordingBackend, RecordingRuntime};
 use crate::settings::{ModelSection, Settings};
+use crate::spend::{Ledger, MeteredBackend, PriceTableError, Silence, find_prices};
 use crate::store::{RunFolder, RunWriter, StoreError};
 
 /// What a project works with. Nothing in it knows where its settings came from.
@@ -33,6 +34,8 @@ pub struct Equipment {
     pub runtime: Arc<dyn FunctionRuntime>,
     /// What judges answers.
     pub scorer: Arc<dyn Scorer>,
+    /// What was spent on the models, and may be.
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) agent: AgentSettings,
     pub(crate) step: StepSettings,
     pub(crate) training: TrainingSettings,
@@ -91,6 +94,9 @@ pub enum EquipmentError {
         #[source]
         source: StoreError,
     },
+    /// The file of prices cannot be used.
+    #[error("setting `budget.prices`")]
+    Prices(#[from] PriceTableError),
     /// The scorer does not open.
     #[error("open the scorer, settings `scorer.name` and `scorer.options`")]
     Scorer(#[from] OpenScorerError),
@@ -127,6 +133,7 @@ impl EquipmentError {
             Self::UnknownBackend { .. }
             | Self::Backend { .. }
             | Self::File { .. }
+            | Self::Prices(_)
             | Self::Scorer(_)
             | Self::Strategy(_)
             | Self::UnknownLanguage { .. } => None,
@@ -146,9 +153,11 @@ impl Equipment {
     ) -> Result<Self, EquipmentError> {
         let settings = &project.settings;
         let limits = limits(settings, runtime.as_ref())?;
+        let ledger = Arc::new(Ledger::new(settings.budget.caps, find_prices(settings)?));
         Ok(Self {
-            assistant: open_model(&settings.assistant, Role::Assistant, environment)?,
-            optimizer: open_model(&settings.optimizer, Role::Optimizer, environment)?,
+            assistant: open_metered(&settings.assistant, Role::Assistant, environment, &ledger)?,
+            optimizer: open_metered(&settings.optimizer, Role::Optimizer, environment, &ledger)?,
+            ledger,
             scorer: open_scorer(&settings.scorer.name, &settings.scorer.options)?,
             agent: agent(settings, limits.clone())?,
             step: step(settings, &limits, allowed_packages(project)?),
@@ -174,6 +183,11 @@ impl Equipment {
             runtime: Arc::new(RecordingRuntime::new(Arc::clone(&self.runtime), Arc::clone(run))),
             ..self.clone()
         }
+    }
+
+    /// Returns the ledger of both models: what was spent, what may be, and what they cost.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Returns what admission allows, for functions that come from elsewhere than a step.
@@ -254,6 +268,18 @@ fn step(settings: &Settings, limits: &BTreeMap<Language, Limits>, allowed_packag
             ..AdmissionSettings::new(language)
         },
     }
+}
+
+/// Opens a model that is asked only as far as the budget goes.
+fn open_metered(
+    section: &ModelSection,
+    role: Role,
+    environment: &Environment,
+    ledger: &Arc<Ledger>,
+) -> Result<Arc<dyn ModelBackend>, EquipmentError> {
+    let backend = open_model(section, role, environment)?;
+    let silence = if section.backend == "openai_compatible" { Silence::Unsaid } else { Silence::Nothing };
+    Ok(Arc::new(MeteredBackend::new(backend, Arc::clone(ledger), silence)))
 }
 
 pub(crate) fn open_model(

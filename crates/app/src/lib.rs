@@ -45,6 +45,7 @@ mod recording;
 pub mod schema;
 mod sets;
 pub mod settings;
+pub mod spend;
 mod status;
 pub mod store;
 mod train;

@@ -12,9 +12,10 @@ use super::keys::{INSTANCES, KEYS};
 use super::layer::{Layer, Sourced};
 use super::value::to_json;
 use super::{
-    AgentSection, FunctionsSection, LimitsSection, ModelSection, SandboxSection, ScorerSection, SettingSource,
-    Settings, SettingsError, Share, SplitSection, TaskFiles, TasksSection, TrainingSection,
+    AgentSection, BudgetSection, FunctionsSection, LimitsSection, ModelSection, SandboxSection, ScorerSection,
+    SettingSource, Settings, SettingsError, Share, SplitSection, TaskFiles, TasksSection, TrainingSection,
 };
+use crate::spend::{Caps, Money, Price};
 
 /// Builds the plain values. Kinds were checked as the layers were read.
 pub(super) fn build(mut values: Layer, root: &Path) -> Result<Settings, SettingsError> {
@@ -25,8 +26,8 @@ pub(super) fn build(mut values: Layer, root: &Path) -> Result<Settings, Settings
         name: layer.text("project.name").unwrap_or_else(|| name_of(root)),
         runs_dir: layer.path("project.runs").unwrap_or_else(|| root.join("runs")),
         tasks: tasks(&layer)?,
-        assistant: model(&layer, "model"),
-        optimizer: model(&layer, "optimizer.model"),
+        assistant: model(&layer, "model")?,
+        optimizer: model(&layer, "optimizer.model")?,
         optimizer_uses_tools: layer.text("optimizer.protocol").as_deref() != Some("text"),
         agent: agent(&layer)?,
         scorer: ScorerSection {
@@ -48,6 +49,15 @@ pub(super) fn build(mut values: Layer, root: &Path) -> Result<Settings, Settings
             max_missing: layer.number("training.max_missing").unwrap_or(0.0),
             final_test: layer.switch("training.final_test"),
             credit_at_end: layer.text("training.credit").as_deref() == Some("end"),
+        },
+        budget: BudgetSection {
+            caps: Caps {
+                max_usd: layer.number("budget.max_usd").map(Money::of_dollars),
+                max_tokens: layer.integer("budget.max_tokens"),
+                max_calls: layer.integer("budget.max_calls"),
+                no_cap: layer.switch("budget.no_cap"),
+            },
+            prices: layer.path("budget.prices"),
         },
         limits: LimitsSection {
             wall: Duration::from_millis(layer.integer("limits.wall_ms").unwrap_or(0)),
@@ -97,9 +107,19 @@ fn leave_script_for_model(values: &mut Layer) {
     }
 }
 
-/// What `[optimizer.model]` does not say is as in `[model]`.
+/// What `[optimizer.model]` does not say is as in `[model]`. The price of one model says nothing of another, or of the same
+/// elsewhere.
 fn inherit_model(values: &mut Layer) {
+    let value = |key: &str| values.get(key).map(|sourced| &sourced.value);
+    let is_other = ["backend", "model", "base_url"].into_iter().any(|name| {
+        let own = value(&format!("optimizer.model.{name}"));
+        own.is_some() && own != value(&format!("model.{name}"))
+    });
+    let has_price = values.keys().any(|key| key.starts_with("optimizer.model.") && key.ends_with("_price"));
     for key in KEYS {
+        if key.name.ends_with("_price") && (is_other || has_price) {
+            continue;
+        }
         let Some(inherited) = key.name.strip_prefix("optimizer.").and_then(|name| values.get(name)) else { continue };
         let inherited = inherited.clone();
         values.entry(key.name).or_insert(inherited);
@@ -174,10 +194,10 @@ fn agent(layer: &Reader<'_>) -> Result<AgentSection, SettingsError> {
     })
 }
 
-fn model(layer: &Reader<'_>, section: &str) -> ModelSection {
+fn model(layer: &Reader<'_>, section: &str) -> Result<ModelSection, SettingsError> {
     let key = |name: &str| format!("{section}.{name}");
     let seconds = |name: &str| Duration::from_secs(layer.integer(&key(name)).unwrap_or(0));
-    ModelSection {
+    Ok(ModelSection {
         backend: layer.text(&key("backend")).unwrap_or_default(),
         model: layer.text(&key("model")),
         base_url: layer.text(&key("base_url")).unwrap_or_default(),
@@ -195,11 +215,31 @@ fn model(layer: &Reader<'_>, section: &str) -> ModelSection {
         script: layer.path(&key("script")),
         latency: Duration::from_millis(layer.integer(&key("latency_ms")).unwrap_or(0)),
         run: layer.path(&key("run")),
+        price: price(layer, section)?,
         sampling: Sampling {
             temperature: layer.number(&key("temperature")),
             max_tokens: layer.integer(&key("max_tokens")).and_then(|tokens| u32::try_from(tokens).ok()),
             seed: layer.integer(&key("seed")),
         },
+    })
+}
+
+/// Reads the price of a model: all of it, or none.
+fn price(layer: &Reader<'_>, section: &str) -> Result<Option<Price>, SettingsError> {
+    let key = |name: &str| format!("{section}.{name}_price");
+    let dollars = |name: &str| layer.number(&key(name)).map(Money::of_dollars);
+    let names = ["input", "cached_input", "output"];
+    let [input, cached_input, output] = names.map(dollars);
+    let missing = |name: &str| SettingsError::Missing {
+        key: key(name),
+        reason: "another price of the model is set, and half a price is none".into(),
+        remedy: "set `input_price` and `output_price`, in dollars for a million tokens; 0 is free".into(),
+    };
+    match (input, output) {
+        (Some(input), Some(output)) => Ok(Some(Price { input, cached_input: cached_input.unwrap_or(input), output })),
+        (None, None) if cached_input.is_none() => Ok(None),
+        (None, _) => Err(missing("input")),
+        (Some(_), None) => Err(missing("output")),
     }
 }
 

@@ -50,6 +50,8 @@ const fn key(name: &'static str, kind: Kind) -> Key {
 
 const COUNT: Kind = Kind::Integer(1, 1_000_000);
 const BYTES: Kind = Kind::Integer(0, 64 << 20);
+/// Dollars for a million tokens.
+const PRICE: Kind = Kind::Number(0.0, 1e6);
 const SECONDS: Kind = Kind::Integer(1, 86_400);
 /// TOML has no integers beyond 64 bits with sign.
 const SEED: Kind = Kind::Integer(0, i64::MAX);
@@ -83,6 +85,9 @@ pub(super) static KEYS: &[Key] = &[
     key("model.script", Kind::Path),
     key("model.latency_ms", Kind::Integer(0, 600_000)),
     key("model.run", Kind::Path),
+    key("model.input_price", PRICE),
+    key("model.cached_input_price", PRICE),
+    key("model.output_price", PRICE),
     key("model.temperature", Kind::Number(0.0, 10.0)),
     key("model.max_tokens", Kind::Integer(1, 10_000_000)),
     key("model.seed", SEED),
@@ -101,6 +106,9 @@ pub(super) static KEYS: &[Key] = &[
     key("optimizer.model.script", Kind::Path),
     key("optimizer.model.latency_ms", Kind::Integer(0, 600_000)),
     key("optimizer.model.run", Kind::Path),
+    key("optimizer.model.input_price", PRICE),
+    key("optimizer.model.cached_input_price", PRICE),
+    key("optimizer.model.output_price", PRICE),
     key("optimizer.model.temperature", Kind::Number(0.0, 10.0)),
     key("optimizer.model.max_tokens", Kind::Integer(1, 10_000_000)),
     key("optimizer.model.seed", SEED),
@@ -123,6 +131,11 @@ pub(super) static KEYS: &[Key] = &[
     key("training.max_missing", Kind::Number(0.0, 1.0)),
     key("training.final_test", Kind::Switch),
     key("training.credit", Kind::Choice(|| vec!["off", "end"])),
+    key("budget.max_usd", Kind::Number(0.0, 1e9)),
+    key("budget.max_tokens", Kind::Integer(0, i64::MAX)),
+    key("budget.max_calls", Kind::Integer(0, i64::MAX)),
+    key("budget.no_cap", Kind::Switch),
+    key("budget.prices", Kind::Path),
     key("limits.wall_ms", Kind::Integer(1, 600_000)),
     key("limits.memory_mb", Kind::Integer(1, 4096)),
     key("limits.max_arg_bytes", Kind::Integer(2, 64 << 20)),

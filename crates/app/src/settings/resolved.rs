@@ -9,6 +9,7 @@ use super::SettingSource;
 use super::keys::KEYS;
 use super::layer::Layer;
 use super::value::to_json;
+use crate::spend::{Caps, Price};
 
 /// The settings of a project, resolved: plain values, each of its kind.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub struct Settings {
     pub scorer: ScorerSection,
     /// How long and how the training goes.
     pub training: TrainingSection,
+    /// How much may be spent.
+    pub budget: BudgetSection,
     /// The bounds of one call.
     pub limits: LimitsSection,
     /// What functions may be.
@@ -134,6 +137,8 @@ pub struct ModelSection {
     pub latency: Duration,
     /// The run folder whose replies are given again.
     pub run: Option<PathBuf>,
+    /// What it costs; without it, the tables of prices are asked.
+    pub price: Option<Price>,
     /// How replies are drawn.
     pub sampling: Sampling,
 }
@@ -189,6 +194,15 @@ pub struct TrainingSection {
     pub final_test: bool,
     /// Whether the best set is measured without each of its functions at the end.
     pub credit_at_end: bool,
+}
+
+/// `[budget]`
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BudgetSection {
+    /// The most that may be spent.
+    pub caps: Caps,
+    /// A file of prices.
+    pub prices: Option<PathBuf>,
 }
 
 /// `[limits]`

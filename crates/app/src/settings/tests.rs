@@ -63,6 +63,13 @@ fn only_options_have_no_default() {
         "model.script",
         "model.latency_ms",
         "model.run",
+        "model.input_price",
+        "model.cached_input_price",
+        "model.output_price",
+        "budget.max_usd",
+        "budget.max_tokens",
+        "budget.max_calls",
+        "budget.prices",
         "model.temperature",
         "model.max_tokens",
         "model.seed",
@@ -327,4 +334,12 @@ fn names_of_kinds_are_all_said() {
         assert!(!value::expected(key.kind).is_empty());
         assert!(!matches!(key.kind, Kind::Choice(known) if known().is_empty()), "{}", key.name);
     }
+}
+
+#[test]
+fn half_a_price_is_none() {
+    let missing = check("[model]\ninput_price = 1").unwrap_err();
+    assert!(missing.starts_with("setting `model.output_price` is missing"), "{missing}");
+    let missing = check("[optimizer.model]\ncached_input_price = 1").unwrap_err();
+    assert!(missing.starts_with("setting `optimizer.model.input_price` is missing"), "{missing}");
 }

@@ -1,0 +1,238 @@
+use greensand_llm::Role;
+use greensand_types::TokenUsage;
+use serde::{Deserialize, Serialize};
+
+use super::Money;
+use super::address::{host_of, is_local};
+use super::price_table::{PriceTable, PriceTableError};
+use crate::settings::{ModelSection, Settings};
+
+/// What a million tokens cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Price {
+    /// Of the prompt.
+    #[serde(rename = "input_nano_usd_per_million")]
+    pub input: Money,
+    /// Of the prompt, where the endpoint had them in its cache.
+    #[serde(rename = "cached_input_nano_usd_per_million")]
+    pub cached_input: Money,
+    /// Of the reply, hidden reasoning included.
+    #[serde(rename = "output_nano_usd_per_million")]
+    pub output: Money,
+}
+
+impl Price {
+    /// Returns what tokens cost, rounded up to a billionth of a dollar.
+    pub fn cost(&self, usage: &TokenUsage) -> Money {
+        let cached = usage.cached_tokens.min(usage.prompt_tokens);
+        let of = |tokens: u64, price: Money| u128::from(tokens) * u128::from(price.nano_dollars());
+        let sum = of(usage.prompt_tokens - cached, self.input)
+            .saturating_add(of(cached, self.cached_input))
+            .saturating_add(of(usage.completion_tokens, self.output));
+        Money::of_nano_dollars(u64::try_from(sum.div_ceil(1_000_000)).unwrap_or(u64::MAX))
+    }
+
+    /// Says whether nothing costs anything.
+    pub fn is_free(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What is known of the price of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum RolePrice {
+    /// It costs nothing.
+    Free {
+        /// Why.
+        reason: String,
+    },
+    /// It costs so much.
+    Priced {
+        /// How much.
+        #[serde(flatten)]
+        price: Price,
+        /// From where that is known.
+        source: String,
+    },
+    /// It costs something, and nobody has said how much.
+    Unknown {
+        /// What was looked for.
+        reason: String,
+    },
+}
+
+impl RolePrice {
+    /// Returns what tokens cost, if that is known.
+    pub fn cost(&self, usage: &TokenUsage) -> Option<Money> {
+        match self {
+            Self::Free { .. } => Some(Money::ZERO),
+            Self::Priced { price, .. } => Some(price.cost(usage)),
+            Self::Unknown { .. } => None,
+        }
+    }
+
+    /// Says whether a request costs money, as far as anybody knows.
+    pub fn costs_money(&self) -> bool {
+        match self {
+            Self::Free { .. } => false,
+            Self::Priced { price, .. } => !price.is_free(),
+            Self::Unknown { .. } => true,
+        }
+    }
+
+    /// Tells a person about it.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Free { reason } => format!("free: {reason}"),
+            Self::Priced { price: Price { input, cached_input, output }, source } => {
+                let cached = if cached_input == input { String::new() } else { format!(" ({cached_input} cached)") };
+                format!(
+                    "{input}{cached} for a million prompt tokens, {output} for a million reply tokens, from {source}"
+                )
+            }
+            Self::Unknown { reason } => format!("price unknown: {reason}"),
+        }
+    }
+}
+
+/// What the two models cost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prices {
+    /// The model that solves tasks.
+    pub assistant: RolePrice,
+    /// The model that changes functions.
+    pub optimizer: RolePrice,
+}
+
+impl Prices {
+    /// Returns the price of a role.
+    pub fn of(&self, role: Role) -> &RolePrice {
+        match role {
+            Role::Assistant => &self.assistant,
+            Role::Optimizer => &self.optimizer,
+        }
+    }
+}
+
+/// Finds out what the models of a project cost. Nothing is asked over the network.
+///
+/// A price in the settings wins, then one of the file that `budget.prices` names. Without either, scripts, replays and
+/// endpoints of this machine or its network are free, and the packaged table is asked about the others.
+///
+/// # Errors
+/// When the file of prices cannot be used.
+pub(crate) fn find_prices(settings: &Settings) -> Result<Prices, PriceTableError> {
+    let file = settings.budget.prices.as_deref().map(PriceTable::read).transpose()?;
+    let packaged = PriceTable::packaged();
+    Ok(Prices {
+        assistant: find_price(&settings.assistant, "model", file.as_ref(), &packaged),
+        optimizer: find_price(&settings.optimizer, "optimizer.model", file.as_ref(), &packaged),
+    })
+}
+
+fn find_price(section: &ModelSection, name: &str, file: Option<&PriceTable>, packaged: &PriceTable) -> RolePrice {
+    if let Some(price) = section.price {
+        return RolePrice::Priced {
+            price,
+            source: format!("the settings `{name}.input_price` and `{name}.output_price`"),
+        };
+    }
+    if section.backend != "openai_compatible" {
+        return RolePrice::Free { reason: format!("backend `{}` asks no endpoint", section.backend) };
+    }
+    let (host, model) = (host_of(&section.base_url), section.model.as_deref().unwrap_or_default());
+    let priced = |table: &PriceTable| {
+        table.find(host, model).map(|price| RolePrice::Priced { price, source: table.source.clone() })
+    };
+    if let Some(price) = file.and_then(priced) {
+        return price;
+    }
+    if is_local(host) {
+        return RolePrice::Free { reason: format!("`{host}` is of this machine or its network") };
+    }
+    priced(packaged).unwrap_or_else(|| {
+        let mut elsewhere = packaged.hosts_of(model);
+        elsewhere.dedup();
+        let known = match elsewhere.as_slice() {
+            [] => String::new(),
+            hosts => format!(" (only at `{}`)", hosts.join("`, `")),
+        };
+        RolePrice::Unknown { reason: format!("no table has one for model `{model}` at `{host}`{known}") }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Environment;
+    use crate::settings::{Overrides, ProjectSource, resolve};
+
+    fn prices(text: &str) -> Prices {
+        let text = format!("tasks.train = \"t\"\n{text}");
+        let source = ProjectSource { root: "p".into(), file: "p/greensand.toml".into(), text };
+        find_prices(&resolve(&source, &Overrides::new(), &Environment::of([], "/here")).unwrap()).unwrap()
+    }
+
+    fn check(text: &str, assistant: &str, optimizer: &str) {
+        let prices = prices(text);
+        assert_eq!(prices.assistant.describe(), assistant);
+        assert_eq!(prices.optimizer.describe(), optimizer);
+    }
+
+    const MINI: &str = "$0.40 ($0.10 cached) for a million prompt tokens, $1.60 for a million reply tokens, from the packaged table of 2026-11-23";
+
+    #[test]
+    fn a_well_known_model_is_priced_by_the_packaged_table() {
+        check("model.model = \"gpt-4.1-mini\"", MINI, MINI);
+    }
+
+    #[test]
+    fn a_price_that_nobody_knows_is_said_and_never_zero() {
+        let unknown = "price unknown: no table has one for model `gpt-9` at `api.openai.com`";
+        check("model.model = \"gpt-9\"", unknown, unknown);
+        let elsewhere =
+            "price unknown: no table has one for model `gpt-4.1-mini` at `gw.example` (only at `api.openai.com`)";
+        check("model.model = \"gpt-4.1-mini\"\nmodel.base_url = \"https://gw.example/v1\"", elsewhere, elsewhere);
+        assert_eq!(prices("model.model = \"gpt-9\"").assistant.cost(&TokenUsage::default()), None);
+    }
+
+    #[test]
+    fn local_endpoints_and_scripts_are_free_unless_priced() {
+        let free = "free: `localhost` is of this machine or its network";
+        let local = "model.model = \"gpt-4.1-mini\"\nmodel.base_url = \"http://localhost:8000/v1\"";
+        check(local, free, free);
+        let script = "free: backend `scripted` asks no endpoint";
+        check("model.backend = \"scripted\"", script, script);
+        let priced = "$1.00 for a million prompt tokens, $2.00 for a million reply tokens, from the settings";
+        let priced = prices(&format!("{local}\nmodel.input_price = 1\nmodel.output_price = 2")).assistant.describe()
+            == format!("{priced} `model.input_price` and `model.output_price`");
+        assert!(priced);
+    }
+
+    /// The price of one model says nothing of another.
+    #[test]
+    fn the_optimizer_has_the_price_of_the_assistant_only_with_its_model() {
+        let price = "model.model = \"a\"\nmodel.input_price = 1\nmodel.output_price = 2\n";
+        assert!(matches!(prices(price).optimizer, RolePrice::Priced { .. }));
+        for other in ["model = \"b\"", "base_url = \"https://gw.example/v1\""] {
+            let optimizer = prices(&format!("{price}optimizer.model.{other}")).optimizer;
+            assert!(matches!(optimizer, RolePrice::Unknown { .. }), "{optimizer:?}");
+        }
+    }
+
+    #[test]
+    fn cached_tokens_have_their_own_price_and_sums_are_rounded_up() {
+        let price = Price {
+            input: Money::of_dollars(1.0),
+            cached_input: Money::of_dollars(0.1),
+            output: Money::of_nano_dollars(1),
+        };
+        let usage = TokenUsage { prompt_tokens: 1_000, cached_tokens: 600, ..TokenUsage::default() };
+        assert_eq!(price.cost(&usage), Money::of_nano_dollars(400_000 + 60_000));
+        assert_eq!(price.cost(&TokenUsage { completion_tokens: 1, ..usage }), Money::of_nano_dollars(460_001));
+        let most = TokenUsage { prompt_tokens: u64::MAX, completion_tokens: u64::MAX, ..usage };
+        let dear = Price { input: Money::of_nano_dollars(u64::MAX), output: Money::of_nano_dollars(u64::MAX), ..price };
+        assert_eq!(dear.cost(&most), Money::of_nano_dollars(u64::MAX));
+    }
+}
