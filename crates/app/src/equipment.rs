@@ -151,13 +151,24 @@ impl Equipment {
         runtime: Arc<dyn FunctionRuntime>,
         environment: &Environment,
     ) -> Result<Self, EquipmentError> {
+        let prices = find_prices(&project.settings)?;
+        let ledger = Arc::new(Ledger::new(project.settings.budget.caps, prices));
+        Self::open_with(project, runtime, environment, &ledger)
+    }
+
+    /// Opens what the settings of a project name, with a ledger that is there already.
+    pub(crate) fn open_with(
+        project: &Project,
+        runtime: Arc<dyn FunctionRuntime>,
+        environment: &Environment,
+        ledger: &Arc<Ledger>,
+    ) -> Result<Self, EquipmentError> {
         let settings = &project.settings;
         let limits = limits(settings, runtime.as_ref())?;
-        let ledger = Arc::new(Ledger::new(settings.budget.caps, find_prices(settings)?));
         Ok(Self {
-            assistant: open_metered(&settings.assistant, Role::Assistant, environment, &ledger)?,
-            optimizer: open_metered(&settings.optimizer, Role::Optimizer, environment, &ledger)?,
-            ledger,
+            assistant: open_metered(&settings.assistant, Role::Assistant, environment, ledger)?,
+            optimizer: open_metered(&settings.optimizer, Role::Optimizer, environment, ledger)?,
+            ledger: Arc::clone(ledger),
             scorer: open_scorer(&settings.scorer.name, &settings.scorer.options)?,
             agent: agent(settings, limits.clone())?,
             step: step(settings, &limits, allowed_packages(project)?),

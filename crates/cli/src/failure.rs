@@ -9,7 +9,7 @@
 //! | 1 | it ran, and the answer is no: a call failed, a check failed, a run was interrupted, the disk is full |
 //! | 2 | asked wrongly: flags, files, settings, tasks |
 //! | 3 | the model backend: unreachable, refused, no such model |
-//! | 4 | the budget is spent (kept for it: no setting bounds one yet) |
+//! | 4 | the budget is spent, or does not cover what comes next |
 //! | 70 | our bug |
 
 use std::error::Error;
@@ -87,6 +87,11 @@ impl Failure {
     /// The model backend failed.
     pub(crate) fn model(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Model, message)
+    }
+
+    /// The budget is spent.
+    pub(crate) fn budget(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Budget, message)
     }
 
     /// A bug of ours.
@@ -338,6 +343,7 @@ impl From<TrainError> for Failure {
             TrainErrorKind::Store(error) => kind_of_store(error),
             TrainErrorKind::Evaluate(error) => kind_of_evaluation(error),
             TrainErrorKind::Optimizer(_) => FailureKind::Model,
+            TrainErrorKind::Uncapped(_) => FailureKind::Asked,
             TrainErrorKind::Host(_) | TrainErrorKind::OutOfOrder(_) => FailureKind::Bug,
         };
         let shown = error.run().map(|run| {
@@ -361,6 +367,8 @@ fn kind_of_evaluation(error: &EvaluateError) -> FailureKind {
     match error {
         EvaluateError::NoTasks(_) => FailureKind::Asked,
         EvaluateError::Interrupted => FailureKind::No,
+        EvaluateError::BudgetSpent(_) => FailureKind::Budget,
+        EvaluateError::Uncapped(_) => FailureKind::Asked,
         EvaluateError::Model(SolveError::Runtime { .. }) => FailureKind::Bug,
         EvaluateError::Model(SolveError::Model { .. }) | EvaluateError::TooMuchMissing(_) => FailureKind::Model,
         EvaluateError::Store(error) => kind_of_store(error),

@@ -8,6 +8,7 @@ use greensand_types::{ConversationRecord, FunctionSet, Registration, Task};
 
 use crate::causes::with_causes;
 use crate::project::Split;
+use crate::spend::{BudgetSpent, Uncapped};
 use crate::store::{ConversationRecordLine, EvaluationRecord, JournalEvent, MissingRecord, RunWriter, StoreError};
 use crate::{Equipment, Event, Interrupt, Observer, Tally};
 
@@ -76,6 +77,12 @@ pub enum EvaluateError {
     /// Too many tasks have no score.
     #[error(transparent)]
     TooMuchMissing(#[from] TooMuchMissing),
+    /// The budget does not cover the work, or what is left of it.
+    #[error(transparent)]
+    BudgetSpent(#[from] BudgetSpent),
+    /// It would cost money, and nothing bounds how much. Nothing was sent.
+    #[error(transparent)]
+    Uncapped(#[from] Uncapped),
     /// The journal cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -90,6 +97,8 @@ impl EvaluateError {
             }
             Self::Model(SolveError::Model { source, .. }) => source.hint().map(str::to_owned),
             Self::Store(error) => error.hint(),
+            Self::BudgetSpent(spent) => Some(format!("raise the cap, such as `{}`", spent.raised_flag())),
+            Self::Uncapped(uncapped) => Some(uncapped.hint()),
             Self::TooMuchMissing(_) => {
                 Some("see to the first cause; `training.max_missing` is the share that may be missing".into())
             }
@@ -148,6 +157,7 @@ impl<'a> Bench<'a> {
         if job.tasks.is_empty() {
             return Err(EvaluateError::NoTasks(job.split));
         }
+        self.cover()?;
         self.begin()?;
         self.take_recorded()?;
         let offer = &Offer::new(Arc::clone(job.set), job.equipment.active_functions);
@@ -167,6 +177,17 @@ impl<'a> Bench<'a> {
             };
             let Some((index, result)) = next else { return self.check_known() };
             self.keep(index, result)?;
+        }
+    }
+
+    /// Makes sure that the budget covers the evaluation before it begins. One that stands in the journal has begun: what is left
+    /// of it is done as far as the budget goes.
+    fn cover(&self) -> Result<(), EvaluateError> {
+        let has_begun = self.job.run.map(|run| Ok(run.is_replay() || run.upcoming()?.is_some()));
+        match has_begun.unwrap_or(Ok(false)) {
+            Err(error) => Err(EvaluateError::Store(error)),
+            Ok(true) => Ok(()),
+            Ok(false) => Ok(self.job.equipment.ledger.cover(self.job.tasks.len())?),
         }
     }
 
@@ -218,6 +239,9 @@ impl<'a> Bench<'a> {
         match result {
             Ok(record) => self.note(index, Ok(record)),
             Err(error) => {
+                if let Some(spent) = self.out_of_budget(&error) {
+                    return Err(spent.into());
+                }
                 self.note(index, Err(with_causes(&error)));
                 if let Some(error) = self.job.run.and_then(RunWriter::take_failure) {
                     return Err(error.into());
@@ -229,6 +253,16 @@ impl<'a> Bench<'a> {
             }
         }
         self.flush_prefix()
+    }
+
+    /// Says whether the budget is why a task was not done. Such a task is not missing: it is still to be done.
+    fn out_of_budget(&self, error: &SolveError) -> Option<BudgetSpent> {
+        match error {
+            SolveError::Model { source, .. } if source.kind() == ModelErrorKind::BudgetSpent => {
+                self.job.equipment.ledger.refusal()
+            }
+            SolveError::Model { .. } | SolveError::Runtime { .. } => None,
+        }
     }
 
     fn check_missing(&self) -> Result<(), EvaluateError> {

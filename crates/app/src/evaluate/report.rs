@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use greensand_llm::Role;
 use greensand_types::{FunctionSet, TokenUsage};
 use serde::Serialize;
 
@@ -63,7 +64,7 @@ pub struct TaskReport {
 /// score leave a report that says so and holds what there is until then. What has no score counts nowhere.
 ///
 /// # Errors
-/// When the split has no tasks.
+/// When the split has no tasks, or the model costs money and nothing bounds how much.
 pub async fn evaluate(
     project: &Project,
     equipment: &Equipment,
@@ -72,6 +73,7 @@ pub async fn evaluate(
     observer: &dyn Observer,
     interrupt: &Interrupt,
 ) -> Result<EvalReport, EvaluateError> {
+    equipment.ledger.allow(&[Role::Assistant])?;
     for message in project.tasks.warnings() {
         observer.event(Event::Warning { message });
     }

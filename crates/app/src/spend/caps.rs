@@ -125,7 +125,7 @@ impl std::fmt::Display for Cap {
 }
 
 /// A request, or an evaluation, that the budget does not cover. It was not sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetSpent {
     /// The cap that stands in the way.
     pub cap: Cap,

@@ -98,8 +98,8 @@ impl Ledger {
 
     fn try_reserve(&self, request: &ChatRequest) -> Result<Option<Reservation<'_>>, BudgetSpent> {
         let mut state = self.state();
-        if let Some(refusal) = &state.refusal {
-            return Err(refusal.clone());
+        if let Some(refusal) = state.refusal {
+            return Err(refusal);
         }
         let role = index(request.role);
         let estimate = estimate_at_most(request, state.longest[role]);
@@ -110,7 +110,7 @@ impl Ledger {
                 return Ok(None);
             }
             let refusal = BudgetSpent { cap, spent, needed, tasks: None };
-            state.refusal = Some(refusal.clone());
+            state.refusal = Some(refusal);
             return Err(refusal);
         }
         state.in_flight.requests += 1;
@@ -130,7 +130,7 @@ impl Ledger {
         let needed = self.needed(&state, tasks);
         let Some(cap) = self.caps.exceeded_by(spent.plus(needed)) else { return Ok(()) };
         let refusal = BudgetSpent { cap, spent, needed, tasks: Some(tasks) };
-        state.refusal = Some(refusal.clone());
+        state.refusal = Some(refusal);
         Err(refusal)
     }
 
@@ -171,7 +171,7 @@ impl Ledger {
 
     /// Returns why nothing more is sent, once that is so.
     pub fn refusal(&self) -> Option<BudgetSpent> {
-        self.state().refusal.clone()
+        self.state().refusal
     }
 
     fn worth(&self, role: Role, usage: TokenUsage) -> Spent {

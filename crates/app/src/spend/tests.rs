@@ -162,7 +162,7 @@ impl ModelBackend for Endpoint {
             let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
             // Others get the chance to ask while this is in flight.
             tokio::task::yield_now().await;
-            if self.faults > 0 && number % self.faults == 0 {
+            if self.faults > 0 && number.is_multiple_of(self.faults) {
                 return Err(ModelError::new(self.kind, "fault"));
             }
             let text = "five tokens or so".to_owned();
@@ -230,7 +230,7 @@ proptest! {
 
         let spent = ledger.spent();
         let asked = endpoint.asked.load(Ordering::SeqCst);
-        let failed = if faults > 0 { asked / faults } else { 0 };
+        let failed = asked.checked_div(faults).unwrap_or(0);
         prop_assert_eq!(spent.calls, if is_billed { asked } else { asked - failed });
         prop_assert!(calls.is_none_or(|most| spent.calls <= most));
         prop_assert!(spent.tokens <= tokens && spent.money <= Some(Money::of_dollars(max_usd)));

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::project::{Project, TaskFileRecord};
 use crate::settings::SettingValue;
+use crate::spend::Prices;
 
 /// The number of the form of `manifest.json`.
 pub const MANIFEST_FORMAT: u32 = 2;
@@ -53,6 +54,9 @@ pub struct Manifest {
     pub settings: Vec<ManifestSetting>,
     /// The files of tasks.
     pub tasks: Vec<ManifestTaskFile>,
+    /// What the models cost when the run began: what is spent is counted by this to the end of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Prices>,
     /// The run that this one was forked from, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked_from: Option<ForkRecord>,
@@ -110,6 +114,12 @@ impl ForkRecord {
 }
 
 impl Manifest {
+    /// Adds what the models cost.
+    #[must_use]
+    pub fn priced(self, prices: Prices) -> Self {
+        Self { prices: Some(prices), ..self }
+    }
+
     /// Describes a run of a project that begins now, with models of these names.
     pub fn of(
         kind: RunKind,
@@ -136,6 +146,7 @@ impl Manifest {
             language: format!("{language}{guest}"),
             settings: settings.values().map(Into::into).collect(),
             tasks: project.tasks.files().iter().map(Into::into).collect(),
+            prices: None,
             forked_from: None,
         }
     }

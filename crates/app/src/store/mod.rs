@@ -38,5 +38,6 @@ pub use records::{
     ReplyRecord, SittingEndRecord, SittingRecord, StepRecord, StopRecord, UsageRecord, VerdictRecord,
 };
 pub use report::{EpochReport, FunctionReport, REPORT_FORMAT, Report, ReportBuilder, ShareReport, TestReport};
+pub(crate) use run_folder::PaidReply;
 pub use run_folder::{RunFolder, RunSummary};
 pub use writer::RunWriter;

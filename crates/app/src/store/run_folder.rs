@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use greensand_llm::{RecordedReply, Role};
-use greensand_types::FunctionDraft;
+use greensand_types::{FunctionDraft, TokenUsage};
 
 use super::StoreError;
 use super::credit::{CREDIT_FORMAT, CreditReport};
@@ -36,6 +36,15 @@ const TALK: &str = "talk.txt";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFolder {
     path: PathBuf,
+}
+
+/// A reply that a run has paid for, as far as its ledger asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PaidReply {
+    pub(crate) role: Role,
+    pub(crate) epoch: u32,
+    pub(crate) turn: u32,
+    pub(crate) usage: TokenUsage,
 }
 
 /// A run, in short.
@@ -245,6 +254,23 @@ impl RunFolder {
             }
         }
         Ok(replies)
+    }
+
+    /// Returns what the run has paid for, in the order in which it came; not what it took over from the run it was forked from.
+    ///
+    /// # Errors
+    /// When the replies cannot be read, or a line is damaged.
+    pub(crate) fn paid_replies(&self) -> Result<Vec<PaidReply>, StoreError> {
+        let mut paid = Vec::new();
+        for event in JournalReader::open(&self.path.join(REPLIES))? {
+            let JournalEvent::Reply(record) = event? else { continue };
+            if record.paid_by.is_some() {
+                continue;
+            }
+            let role = if record.is_of(Role::Optimizer) { Role::Optimizer } else { Role::Assistant };
+            paid.push(PaidReply { role, epoch: record.epoch, turn: record.turn, usage: record.usage.into() });
+        }
+        Ok(paid)
     }
 
     /// Returns the short ids of the sets, in the order of their names.

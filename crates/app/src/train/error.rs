@@ -7,6 +7,7 @@ use greensand_optimizer::{AdmitError, TrainingError};
 
 use crate::evaluate::EvaluateError;
 use crate::sets::SetError;
+use crate::spend::Uncapped;
 use crate::store::StoreError;
 
 /// A training run that could not go on. What it had until then is in its folder.
@@ -40,6 +41,9 @@ pub enum TrainErrorKind {
     /// The host failed while a draft was examined.
     #[error("examine a draft")]
     Host(#[source] AdmitError),
+    /// It would cost money, and nothing bounds how much. Nothing was sent.
+    #[error(transparent)]
+    Uncapped(#[from] Uncapped),
     /// The loop and the training disagree.
     #[error("keep the order of the training")]
     OutOfOrder(#[from] TrainingError),
@@ -84,6 +88,7 @@ impl TrainErrorKind {
             Self::Evaluate(error) => error.hint(),
             Self::Optimizer(error) => error.hint().map(str::to_owned),
             Self::Host(_) => Some("`greensand doctor` examines this machine".into()),
+            Self::Uncapped(uncapped) => Some(uncapped.hint()),
             Self::OutOfOrder(_) => None,
         }
     }

@@ -6,6 +6,7 @@ use greensand_llm::Role;
 use super::recorded::{RecordedRunError, open_project};
 use crate::equipment::open_model;
 use crate::settings::{Overrides, is_free, is_measuring, resolve_recorded};
+use crate::spend::find_prices;
 use crate::store::{ForkRecord, Manifest, ManifestSetting, RunFolder, RunWriter, StoreError};
 use crate::{Environment, EquipmentError};
 
@@ -104,8 +105,14 @@ fn manifest_of_fork(
     let label = |section, role| open_model(section, role, environment).map(|model| model.label());
     let assistant = label(&settings.assistant, Role::Assistant)?;
     let optimizer = label(&settings.optimizer, Role::Optimizer)?;
+    // Prices stay with a run, unless the fork asks for another model.
+    let is_priced_anew = overrides.keys().any(|key| key.contains("model.") || key == "budget.prices");
+    let prices = match &origin.prices {
+        Some(prices) if !is_priced_anew => prices.clone(),
+        Some(_) | None => find_prices(&settings).map_err(EquipmentError::from)?,
+    };
     let project = open_project(&expected, settings, folder)?;
-    let manifest = Manifest::of(origin.kind, &project, assistant, optimizer, now);
+    let manifest = Manifest::of(origin.kind, &project, assistant, optimizer, now).priced(prices);
     Ok(Manifest { file: origin.file.clone(), directory: origin.directory.clone(), ..manifest })
 }
 

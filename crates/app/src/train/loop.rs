@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use greensand_llm::Role;
 use greensand_optimizer::{Next, StopReason, Training, TrainingSettings};
 use greensand_types::FunctionSet;
 
@@ -10,7 +11,8 @@ use super::session::{Session, Stop};
 use super::{TrainError, TrainErrorKind};
 use crate::project::Project;
 use crate::sets::{LoadedSet, SetSource};
-use crate::store::{Manifest, Reopening, Report, RunFolder, RunKind, RunWriter};
+use crate::spend::BudgetSpent;
+use crate::store::{Manifest, PaidReply, Reopening, Report, RunFolder, RunKind, RunWriter};
 use crate::{Equipment, Event, Interrupt, Observer};
 
 /// What a training run left.
@@ -33,6 +35,8 @@ pub enum RunEnding {
     TooMuchMissing,
     /// Somebody asked for the stop.
     Interrupted,
+    /// The next request was not sent, because the budget does not cover it. A higher cap lets the run go on.
+    BudgetSpent(BudgetSpent),
 }
 
 /// Trains the functions of a project's agent, in a new run folder.
@@ -49,6 +53,7 @@ pub async fn train(
     interrupt: &Interrupt,
 ) -> Result<TrainReport, TrainError> {
     let before_run = |kind| TrainError { kind, run: None };
+    equipment.ledger.allow(&Role::ALL).map_err(|uncapped| before_run(uncapped.into()))?;
     let source = match &project.settings.functions.initial {
         None => SetSource::Empty,
         Some(path) => SetSource::parse(&path.to_string_lossy()),
@@ -97,7 +102,17 @@ async fn reopen(
     interrupt: &Interrupt,
 ) -> Result<TrainReport, TrainError> {
     let failed = |kind| TrainError { kind, run: Some(recorded.folder.path().to_owned()) };
+    if how == Reopening::Resume {
+        eras.first().ledger.allow(&Role::ALL).map_err(|uncapped| failed(uncapped.into()))?;
+    }
     let run = RunWriter::reopen(&recorded.folder, how).map_err(|error| failed(error.into()))?;
+    if how == Reopening::Resume {
+        for PaidReply { role, epoch, turn, usage } in
+            recorded.folder.paid_replies().map_err(|error| failed(error.into()))?
+        {
+            eras.first().ledger.restore(role, epoch, turn, usage);
+        }
+    }
     // The set that it began with is in its folder, unless it was left even before that.
     let initial = match recorded.folder.load_set("initial") {
         Ok(_) => SetSource::Run { folder: recorded.folder.path().to_owned(), set: "initial".into() },
@@ -119,6 +134,7 @@ fn create_run(project: &Project, equipment: &Equipment) -> Result<RunWriter, Tra
     let now = SystemTime::now();
     let (assistant, optimizer) = (equipment.assistant.label(), equipment.optimizer.label());
     let manifest = Manifest::of(RunKind::Train, project, assistant, optimizer, now);
+    let manifest = manifest.priced(equipment.ledger.prices().clone());
     Ok(RunWriter::create(&project.settings.runs_dir, &manifest, now)?)
 }
 

@@ -7,6 +7,7 @@ use greensand_types::FunctionRuntime;
 use super::eras::Eras;
 use crate::project::{Project, TaskSetError, TaskSets};
 use crate::settings::{Overrides, Settings, SettingsError, is_free, resolve_recorded};
+use crate::spend::{Ledger, find_prices};
 use crate::store::{Manifest, RunFolder, StoreError};
 use crate::{Environment, Equipment, EquipmentError};
 
@@ -106,9 +107,10 @@ impl RecordedRun {
         runtime: &Arc<dyn FunctionRuntime>,
         environment: &Environment,
     ) -> Result<Eras, EquipmentError> {
+        let ledger = Arc::new(self.ledger()?);
         let open = |settings: &Settings| {
             let project = Project { settings: settings.clone(), ..self.project.clone() };
-            Equipment::open(&project, Arc::clone(runtime), environment)
+            Equipment::open_with(&project, Arc::clone(runtime), environment, &ledger)
         };
         let mut settings = self.earlier.iter().map(|(_, settings)| settings).chain([&self.project.settings]);
         let mut eras = Eras::one(open(settings.next().unwrap_or(&self.project.settings))?);
@@ -116,6 +118,16 @@ impl RecordedRun {
             eras = eras.then(*until, open(settings)?);
         }
         Ok(eras)
+    }
+
+    /// Opens the ledger of the run: at the prices that it began with, and the caps of now.
+    fn ledger(&self) -> Result<Ledger, EquipmentError> {
+        let settings = &self.project.settings;
+        let prices = match &self.manifest.prices {
+            Some(prices) => prices.clone(),
+            None => find_prices(settings)?,
+        };
+        Ok(Ledger::new(settings.budget.caps, prices))
     }
 }
 

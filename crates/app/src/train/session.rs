@@ -16,6 +16,7 @@ use super::r#loop::{RunEnding, TrainReport};
 use crate::causes::with_causes;
 use crate::evaluate::{EvaluateError, Job, Measured, TooMuchMissing, measure};
 use crate::project::{Project, Split};
+use crate::spend::BudgetSpent;
 use crate::store::{DecisionKind, DecisionRecord, JournalEvent, RunWriter, StepRecord, StopRecord, StoreError};
 use crate::{Equipment, Event, Interrupt, Observer};
 
@@ -42,6 +43,7 @@ pub(super) struct Session<'a> {
 pub(super) enum Stop {
     Interrupted,
     TooMuchMissing(TooMuchMissing),
+    BudgetSpent(BudgetSpent),
     Failed(TrainErrorKind),
 }
 
@@ -62,6 +64,8 @@ impl From<EvaluateError> for Stop {
         match error {
             EvaluateError::Interrupted => Self::Interrupted,
             EvaluateError::TooMuchMissing(missing) => Self::TooMuchMissing(missing),
+            EvaluateError::BudgetSpent(spent) => Self::BudgetSpent(spent),
+            EvaluateError::Uncapped(uncapped) => Self::Failed(uncapped.into()),
             EvaluateError::Store(error) => error.into(),
             EvaluateError::NoTasks(_) | EvaluateError::Model(_) => {
                 Self::Failed(TrainErrorKind::Evaluate(Box::new(error)))
@@ -194,6 +198,9 @@ impl<'a> Session<'a> {
             Err(Stop::TooMuchMissing(missing)) => {
                 (stop("too_much_missing", missing.to_string()), Ok(RunEnding::TooMuchMissing))
             }
+            Err(Stop::BudgetSpent(spent)) => {
+                (stop("budget_spent", spent.to_string()), Ok(RunEnding::BudgetSpent(spent)))
+            }
             Err(Stop::Failed(error)) => (stop("failed", with_causes(&error)), Err(error)),
         };
         let written = self.run.end_sitting(stop, SystemTime::now()).and_then(|()| self.run.write_report());
@@ -250,6 +257,9 @@ impl<'a> Session<'a> {
                 match kind {
                     StepErrorKind::Interrupted => return Err(Stop::Interrupted),
                     StepErrorKind::Host(error) => return Err(Stop::Failed(TrainErrorKind::Host(error))),
+                    StepErrorKind::Model(error) if error.kind() == ModelErrorKind::BudgetSpent => {
+                        return Err(self.out_of_budget(error));
+                    }
                     StepErrorKind::Model(error) if report.is_unchanged() || !concerns_this_request(&error) => {
                         return Err(Stop::Failed(TrainErrorKind::Optimizer(error)));
                     }
@@ -268,6 +278,14 @@ impl<'a> Session<'a> {
             self.observer.event(Event::Proposed { epoch, proposal });
         }
         Ok(report)
+    }
+
+    /// Stops because the budget does not cover a request.
+    fn out_of_budget(&self, error: ModelError) -> Stop {
+        match self.equipment.ledger.refusal() {
+            Some(spent) => Stop::BudgetSpent(spent),
+            None => Stop::Failed(TrainErrorKind::Optimizer(error)),
+        }
     }
 
     fn warn(&self, message: &str) {

@@ -19,6 +19,45 @@ use crate::progress::{self, ImageBar};
 use crate::terminal::{Answers, Terminal, WARN};
 use crate::text;
 
+/// Flags that bound what may be spent.
+#[derive(Debug, Args)]
+pub(super) struct BudgetFlags {
+    /// The most dollars that may be spent on both models together
+    #[arg(long, value_name = "USD")]
+    max_usd: Option<String>,
+
+    /// The most tokens, of prompts and replies of both models
+    #[arg(long, value_name = "N")]
+    max_tokens: Option<String>,
+
+    /// The most requests to both models that are answered
+    #[arg(long, value_name = "N")]
+    max_calls: Option<String>,
+
+    /// Goes without a cap, though a model costs money
+    #[arg(long)]
+    no_cap: bool,
+}
+
+impl BudgetFlags {
+    /// Adds what the flags say about settings.
+    pub(super) fn add_to(&self, overrides: &mut Overrides) {
+        let caps = [
+            ("--max-usd", "budget.max_usd", &self.max_usd),
+            ("--max-tokens", "budget.max_tokens", &self.max_tokens),
+            ("--max-calls", "budget.max_calls", &self.max_calls),
+        ];
+        for (flag, key, value) in caps {
+            if let Some(value) = value {
+                overrides.flag(flag, key, value);
+            }
+        }
+        if self.no_cap {
+            overrides.flag("--no-cap", "budget.no_cap", "true");
+        }
+    }
+}
+
 /// Flags that choose the models and the settings of a run.
 #[derive(Debug, Args)]
 pub(super) struct ModelFlags {
@@ -41,6 +80,9 @@ pub(super) struct ModelFlags {
     /// The seed of the run
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
+
+    #[command(flatten)]
+    budget: BudgetFlags,
 }
 
 impl ModelFlags {
@@ -66,6 +108,7 @@ impl ModelFlags {
         if let Some(seed) = self.seed {
             overrides.flag("--seed", "training.seed", seed.to_string());
         }
+        self.budget.add_to(&mut overrides);
         Ok(overrides)
     }
 }

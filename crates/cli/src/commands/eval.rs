@@ -46,10 +46,10 @@ SET of `RUN:SET` is `best`, `initial`, or the beginning of an id, as `greensand 
 Every function of the set passes admission again before it is used.
 `train` looks at the test split only when it is over. Whoever chooses by a test score has no unseen tasks left.
 What was measured is printed, also when the work could not go on. The exit code is then 1 after Ctrl-C, and 3 when the
-model fails or too many tasks have no score.
+model fails or too many tasks have no score, and 4 when the budget is spent. A model that costs money needs a cap.
 
 Examples:
-  greensand eval my-agent --set runs/RUN --split test
+  greensand eval my-agent --set runs/RUN --split test --max-usd 1
   greensand eval my-agent --set runs/RUN:initial --split test --json | tail -n 1 | jq .report.score
   greensand eval examples/quickstart --set empty --split validation";
 

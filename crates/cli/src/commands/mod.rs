@@ -97,7 +97,7 @@ What to run first:
   greensand doctor                      is this machine ready?
   greensand train examples/quickstart   watch a scripted agent learn, without any key
   greensand init my-agent               start a project of your own
-  greensand train my-agent --model M    train it with a real model
+  greensand train my-agent --model M --max-usd 5    train it with a real model
 
 `greensand COMMAND --help` shows the flags of a command, and examples.";
 

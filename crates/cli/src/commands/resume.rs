@@ -5,7 +5,7 @@ use clap::Args;
 use greensand_app::{Overrides, RecordedRun, Sandbox, prepare, resume};
 use greensand_types::FunctionRuntime;
 
-use super::common;
+use super::common::{self, BudgetFlags};
 use super::packages;
 use super::train::conclude;
 use crate::detach;
@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     #[arg(long, short, value_name = "N")]
     jobs: Option<usize>,
 
+    #[command(flatten)]
+    budget: BudgetFlags,
+
     /// Sets a setting that does not change what comes out, such as model.deadline_s=900; may be given again
     #[arg(long = "set", visible_alias = "setting", value_name = "KEY=VALUE")]
     settings: Vec<String>,
@@ -44,9 +47,13 @@ Settings and tasks are those of the run; a file of tasks that was changed since 
 byte, as if the run had never been stopped. To go on with other settings, fork the run.
 Exit codes and `--detach` are those of `greensand train`.
 
+Caps hold for the run as a whole: what it has spent before counts, at the prices that it began with. A run that was stopped by
+a cap goes on with a higher one.
+
 Examples:
   greensand resume runs/RUN
   greensand resume runs/RUN --detach
+  greensand resume runs/RUN --max-usd 10
   greensand resume runs/RUN --jobs 2 --set model.max_retries=10";
 
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
@@ -77,6 +84,7 @@ fn overrides(arguments: &Arguments) -> Result<Overrides, Failure> {
     if let Some(jobs) = arguments.jobs {
         overrides.flag("--jobs", "training.jobs", jobs.to_string());
     }
+    arguments.budget.add_to(&mut overrides);
     Ok(overrides)
 }
 

@@ -55,10 +55,12 @@ With `--detach` the run goes on in a session of its own, with its events in `eve
 run folder; `greensand status` says where it stands, and `greensand stop RUN` asks it to stop.
 The exit code is 0 when the training ended by its own rules, 1 when it was stopped or the disk is full, 2 when flags, settings
 or tasks are wrong, 3 when the model fails, 4 when the budget is spent, 70 for a bug; with `--detach`, 0 when it began.
+A model that costs money needs a cap: `--max-usd`, `--max-tokens` or `--max-calls`; they hold for both models together, and
+`greensand resume` goes on with a higher one.
 
 Examples:
   greensand train examples/quickstart
-  greensand train my-agent --model gpt-4.1-mini --jobs 16
+  greensand train my-agent --model gpt-4.1-mini --max-usd 5 --jobs 16
   greensand train my-agent --model qwen3 --base-url http://localhost:11434/v1
   greensand train my-agent --detach
   greensand train my-agent --epochs 5 --set limits.wall_ms=500 --json | tail -n 1 | jq .report";
@@ -94,6 +96,13 @@ pub(super) fn conclude(report: &TrainReport, terminal: &Terminal) -> Result<Endi
     let ending = match report.ending {
         RunEnding::Finished => Ending::Done,
         RunEnding::Interrupted => Ending::No,
+        RunEnding::BudgetSpent(spent) => {
+            let run = common::shown(report.folder.path());
+            return Err(Failure::budget(spent.to_string())
+                .hint(format!("`greensand resume {run} {}` goes on; nothing is paid for twice", spent.raised_flag()))
+                .of_run(Some(report.folder.path()))
+                .with_report(&report.report));
+        }
         RunEnding::TooMuchMissing => {
             let reason = report.report.stop.as_ref().map(|stop| stop.reason.clone());
             let run = common::shown(report.folder.path());
