@@ -1,6 +1,7 @@
 //! Whether an endpoint is of this machine or its network, by its address alone: nothing is looked up.
 
-use std::net::{IpAddr, Ipv6Addr};
+// `core` has addresses and no sockets.
+use core::net::{IpAddr, Ipv6Addr};
 
 /// Returns the host of an address such as `https://host:8000/v1`, without port and brackets.
 pub(super) fn host_of(base_url: &str) -> &str {
