@@ -1,5 +1,6 @@
 use greensand_llm::Role;
 use greensand_types::TokenUsage;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Money;
@@ -8,7 +9,7 @@ use super::price_table::{PriceTable, PriceTableError};
 use crate::settings::{ModelSection, Settings};
 
 /// What a million tokens cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Price {
     /// Of the prompt.
     #[serde(rename = "input_nano_usd_per_million")]
@@ -39,7 +40,7 @@ impl Price {
 }
 
 /// What is known of the price of a model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum RolePrice {
     /// It costs nothing.
@@ -97,7 +98,7 @@ impl RolePrice {
 }
 
 /// What the two models cost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Prices {
     /// The model that solves tasks.
     pub assistant: RolePrice,
