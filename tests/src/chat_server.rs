@@ -17,10 +17,10 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -51,6 +51,10 @@ enum Ending {
     CutBefore,
     /// The body goes on until the client hangs up.
     Endless,
+    /// The head comes byte by byte, each after a while.
+    SlowHead(Duration),
+    /// The body comes byte by byte, each after a while.
+    SlowBody(Duration),
 }
 
 impl Scenario {
@@ -132,11 +136,31 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// Sends the head byte by byte, with a pause before each.
+    #[must_use]
+    pub fn slow_head(mut self, pause: Duration) -> Self {
+        self.ending = Ending::SlowHead(pause);
+        self
+    }
+
+    /// Sends the body byte by byte, with a pause before each.
+    #[must_use]
+    pub fn slow_body(mut self, pause: Duration) -> Self {
+        self.ending = Ending::SlowBody(pause);
+        self
+    }
+}
+
 /// A request as it came over the wire.
 #[derive(Debug, Clone)]
 pub struct RecordedRequest {
     /// How many requests came before it.
     pub number: usize,
+    /// How many requests were being answered as it came, this one among them.
+    pub at_once: usize,
+    /// When it came, since the server was started.
+    pub at: Duration,
     /// The method.
     pub method: String,
     /// The path with its query.
@@ -193,6 +217,8 @@ pub struct ChatServer {
 struct Shared {
     answer: Box<Answer>,
     recorded: Mutex<Vec<RecordedRequest>>,
+    being_answered: AtomicUsize,
+    started: Instant,
     /// Every connection that was taken, to be closed at the end.
     connections: Mutex<Vec<TcpStream>>,
     is_stopped: AtomicBool,
@@ -206,6 +232,8 @@ impl ChatServer {
         let shared = Arc::new(Shared {
             answer: Box::new(answer),
             recorded: Mutex::default(),
+            being_answered: AtomicUsize::new(0),
+            started: Instant::now(),
             connections: Mutex::default(),
             is_stopped: AtomicBool::new(false),
         });
@@ -277,16 +305,48 @@ fn converse(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
     connection.set_nodelay(true)?;
     let mut reader = BufReader::new(connection);
     while let Some(mut request) = read_request(&mut reader)? {
+        let answering = Answering::begin(shared);
         {
             let mut recorded = lock(&shared.recorded);
             request.number = recorded.len();
+            request.at_once = answering.at_once;
+            request.at = shared.started.elapsed();
             recorded.push(request.clone());
         }
         let scenario = (shared.answer)(&request);
         thread::sleep(scenario.delay);
+        // Counted as answered before the client can know of it.
+        drop(answering);
         if answer(connection, &scenario)? != Ending::Whole {
             return Ok(());
         }
+    }
+    Ok(())
+}
+
+/// A request that is being answered.
+struct Answering<'a> {
+    shared: &'a Shared,
+    at_once: usize,
+}
+
+impl<'a> Answering<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        Self { shared, at_once: shared.being_answered.fetch_add(1, Ordering::SeqCst) + 1 }
+    }
+}
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        self.shared.being_answered.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Sends bytes one by one, until the client hangs up.
+fn trickle(mut connection: &TcpStream, bytes: &[u8], pause: Duration) -> io::Result<()> {
+    for byte in bytes {
+        thread::sleep(pause);
+        connection.write_all(&[*byte])?;
     }
     Ok(())
 }
@@ -298,13 +358,21 @@ fn answer(mut connection: &TcpStream, scenario: &Scenario) -> io::Result<Ending>
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     match ending {
-        Ending::Whole | Ending::CutInBody => head.push_str(&format!("content-length: {}\r\n\r\n", body.len())),
+        Ending::Whole | Ending::CutInBody | Ending::SlowHead(_) | Ending::SlowBody(_) => {
+            head.push_str(&format!("content-length: {}\r\n\r\n", body.len()))
+        }
         Ending::Endless => head.push_str("transfer-encoding: chunked\r\n\r\n"),
         Ending::CutBefore => return Ok(*ending),
     }
-    connection.write_all(head.as_bytes())?;
     match ending {
-        Ending::Whole => connection.write_all(body.as_bytes())?,
+        Ending::SlowHead(pause) => trickle(connection, head.as_bytes(), *pause)?,
+        Ending::Whole | Ending::CutInBody | Ending::CutBefore | Ending::Endless | Ending::SlowBody(_) => {
+            connection.write_all(head.as_bytes())?;
+        }
+    }
+    match ending {
+        Ending::Whole | Ending::SlowHead(_) => connection.write_all(body.as_bytes())?,
+        Ending::SlowBody(pause) => trickle(connection, body.as_bytes(), *pause)?,
         Ending::CutInBody => connection.write_all(&body.as_bytes()[..body.len() / 2])?,
         Ending::Endless => loop {
             connection.write_all(format!("{:x}\r\n{body}\r\n", body.len()).as_bytes())?;
@@ -333,7 +401,7 @@ fn read_request(reader: &mut BufReader<&TcpStream>) -> io::Result<Option<Recorde
     let mut body = Vec::new();
     reader.take(length).read_to_end(&mut body)?;
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    Ok(Some(RecordedRequest { number: 0, method, path, headers, body }))
+    Ok(Some(RecordedRequest { number: 0, at_once: 0, at: Duration::ZERO, method, path, headers, body }))
 }
 
 fn read_line(reader: &mut BufReader<&TcpStream>) -> io::Result<Option<String>> {

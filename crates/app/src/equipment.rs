@@ -326,6 +326,7 @@ pub(crate) fn open_model(
             connect_timeout: section.connect_timeout,
             deadline: section.deadline,
             max_retries: section.max_retries,
+            max_concurrency: section.max_concurrency,
             token_limit_field: section.token_limit_field,
             max_reply_bytes: usize::try_from(section.max_reply_bytes).unwrap_or(usize::MAX),
             proxy: section.proxy.clone(),

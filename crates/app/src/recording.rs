@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use greensand_llm::{ChatReply, ChatRequest, ModelBackend, ModelError, ModelErrorKind, Role};
+use greensand_llm::{ChatReply, ChatRequest, ConcurrencyReport, ModelBackend, ModelError, ModelErrorKind, Role};
 use greensand_types::{
     BoxFuture, CallOutcome, ContentId, ContentIdBuilder, DescribeOutcome, Encoding, Entry, FunctionRuntime,
     GrantedFunction, HostFault, Invocation, Language, Limits, SourceText,
@@ -71,6 +71,10 @@ impl ModelBackend for RecordingBackend {
 
     fn identity(&self) -> String {
         self.identity.clone()
+    }
+
+    fn concurrency(&self) -> Option<ConcurrencyReport> {
+        self.backend.concurrency()
     }
 
     fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {

@@ -49,6 +49,7 @@
 mod api_key;
 mod backend;
 mod error;
+mod limit;
 mod reply;
 mod request;
 mod text;
@@ -60,6 +61,7 @@ pub use backend::{
     ReplaySettings, ScriptedSettings, SettingEntry, TokenLimitField, UnknownBackendError, find_backend, open_backend,
 };
 pub use error::{ModelError, ModelErrorKind};
+pub use limit::{ConcurrencyReport, LimitCause, LimitChange};
 pub use reply::{ChatReply, FinishReason};
 pub use request::{ChatRequest, Role, Sampling, ToolDefinition};
 

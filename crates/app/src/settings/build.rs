@@ -206,6 +206,7 @@ fn model(layer: &Reader<'_>, section: &str) -> Result<ModelSection, SettingsErro
         connect_timeout: seconds("connect_timeout_s"),
         deadline: seconds("deadline_s"),
         max_retries: layer.count(&key("max_retries")),
+        max_concurrency: layer.count(&key("max_concurrency")),
         token_limit_field: match layer.text(&key("token_limit_field")).as_deref() {
             Some("max_completion_tokens") => TokenLimitField::MaxCompletionTokens,
             _ => TokenLimitField::MaxTokens,

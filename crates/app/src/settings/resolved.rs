@@ -121,10 +121,12 @@ pub struct ModelSection {
     pub request_timeout: Duration,
     /// The longest wait for a connection.
     pub connect_timeout: Duration,
-    /// The longest wait for a reply with all attempts.
+    /// The longest wait for a reply with all attempts, from when it is first sent.
     pub deadline: Duration,
     /// How often a failed request is sent again.
     pub max_retries: u32,
+    /// The most requests that may be under way at the endpoint.
+    pub max_concurrency: u32,
     /// Whether the limit of tokens is sent as `max_completion_tokens`.
     pub token_limit_field: TokenLimitField,
     /// The largest reply in bytes.

@@ -6,7 +6,7 @@ use super::openai_compatible::{self, OpenAiCompatible, OpenAiSettings};
 use super::replay::{self, Replay, ReplaySettings};
 use super::scripted::{self, Scripted, ScriptedSettings};
 use crate::text::{nearest, quotable};
-use crate::{ChatReply, ChatRequest, ModelError};
+use crate::{ChatReply, ChatRequest, ConcurrencyReport, ModelError};
 
 /// Something that continues a conversation: a model behind an endpoint, a script, a journal.
 pub trait ModelBackend: Send + Sync {
@@ -17,6 +17,11 @@ pub trait ModelBackend: Send + Sync {
     /// may stand for a reply of another of the same identity. It may be written down: there is no secret in it.
     fn identity(&self) -> String {
         self.label()
+    }
+
+    /// Returns what is known of the load of the endpoint; none where there is no endpoint.
+    fn concurrency(&self) -> Option<ConcurrencyReport> {
+        None
     }
 
     /// Returns the next message. Dropping the future abandons the request.

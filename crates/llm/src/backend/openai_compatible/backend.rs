@@ -3,19 +3,21 @@ use std::time::Duration;
 
 use async_openai::Client;
 use greensand_types::BoxFuture;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::fault::{Fault, out_of_time};
+use super::fault::{Fault, held_back, out_of_time};
 use super::retry::RetryPolicy;
 use super::settings::{CheckedSettings, ENTRY, OpenAiSettings};
 use super::transport::{BoundedTransport, Endpoint, http_client};
+use crate::limit::{Gate, Observed, Turned};
 use crate::wire::{Completion, request_body};
-use crate::{ChatReply, ChatRequest, ModelBackend, ModelError, OpenBackendError};
+use crate::{ApiKey, ChatReply, ChatRequest, ConcurrencyReport, ModelBackend, ModelError, OpenBackendError};
 
 pub(crate) struct OpenAiCompatible {
     checked: Arc<CheckedSettings>,
     client: Client<Endpoint>,
     retry: RetryPolicy,
+    gate: Arc<Gate>,
 }
 
 impl OpenAiCompatible {
@@ -26,30 +28,50 @@ impl OpenAiCompatible {
         let transport = BoundedTransport { client: http_client.clone(), max_reply_bytes: settings.max_reply_bytes };
         let client = Client::build(http_client, Endpoint::new(checked.clone())).with_http_service(transport);
         let retry = RetryPolicy { max_retries: settings.max_retries, first_backoff: settings.first_backoff };
-        Ok(Self { checked, client, retry })
+        let key = settings.api_key.as_ref().map(ApiKey::expose);
+        let gate = Gate::of(&checked.endpoint, key, settings.max_concurrency);
+        Ok(Self { checked, client, retry, gate })
     }
 
     async fn ask(&self, request: &ChatRequest) -> Result<ChatReply, ModelError> {
         let settings = &self.checked.settings;
-        let deadline = Instant::now() + settings.deadline;
         let body = request_body(request, &settings.model, settings.token_limit_field);
+        // What is left of the deadline. Waits for a place are not taken off: they are ours, not the endpoint's.
+        let mut left = settings.deadline;
         let mut attempts = 0;
         let mut last = None;
         loop {
-            let Ok(answer) = timeout_at(deadline, self.attempt(request, &body)).await else {
-                return Err(out_of_time(last, attempts, &self.checked));
+            let slot = match self.gate.enter(&settings.model, left).await {
+                Ok(slot) => slot,
+                Err(Turned::Broken(broken)) => return Err(broken.into_error()),
+                Err(Turned::Held(wait)) => return Err(held_back(last, wait, attempts, &self.checked)),
             };
-            let fault = match answer {
-                Ok(reply) => return Ok(reply),
-                Err(fault) => fault,
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            let wait = self.wait(attempts, &fault, left);
+            let begun = Instant::now();
+            let answer = timeout(left, self.attempt(request, &body)).await;
+            left = left.saturating_sub(begun.elapsed());
             attempts += 1;
-            match wait {
-                Some(wait) => sleep(wait).await,
-                None => return Err(fault.into_error(attempts, &self.checked)),
-            }
+            let fault = match answer {
+                Ok(Ok(reply)) => {
+                    slot.ended(Observed::Answered, None);
+                    return Ok(reply);
+                }
+                Ok(Err(fault)) => fault,
+                Err(_) => {
+                    slot.ended(Observed::Faltered, None);
+                    return Err(out_of_time(last, attempts - 1, &self.checked));
+                }
+            };
+            let (observed, asked_for) = (fault.observed(), fault.asked_for());
+            let Some(wait) = self.wait(attempts - 1, &fault, left) else {
+                let error = fault.into_error(attempts, &self.checked);
+                // Before the place is free: whoever is next must not be sent into the same error.
+                self.gate.take_error(&settings.model, &error);
+                slot.ended(observed, asked_for);
+                return Err(error);
+            };
+            slot.ended(observed, asked_for);
+            sleep(wait).await;
+            left = left.saturating_sub(wait);
             last = Some(fault);
         }
     }
@@ -74,6 +96,10 @@ impl ModelBackend for OpenAiCompatible {
 
     fn identity(&self) -> String {
         format!("{} {} {}", ENTRY.name, self.checked.address, self.checked.settings.model)
+    }
+
+    fn concurrency(&self) -> Option<ConcurrencyReport> {
+        Some(self.gate.report())
     }
 
     fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {

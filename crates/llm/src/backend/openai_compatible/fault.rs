@@ -7,6 +7,7 @@ use async_openai::error::OpenAIError;
 use serde_json::Value;
 
 use super::settings::{CheckedSettings, OpenAiSettings};
+use crate::limit::Observed;
 use crate::text::quotable;
 use crate::wire::NotACompletion;
 use crate::{ModelError, ModelErrorKind};
@@ -105,6 +106,20 @@ impl Fault {
         }
     }
 
+    /// Returns what it says of the load of the endpoint.
+    pub(super) fn observed(&self) -> Observed {
+        match self {
+            Self::NoConnection(_) | Self::Broken(_) | Self::TimedOut => Observed::Faltered,
+            Self::Refused { status, body, .. } if kind_of_refusal(*status, body) == ModelErrorKind::RateLimited => {
+                Observed::RateLimited
+            }
+            Self::Refused { status: 408 | 500.., .. } => Observed::Faltered,
+            Self::Refused { .. } | Self::Unsendable(_) | Self::TooLarge { .. } | Self::NotACompletion { .. } => {
+                Observed::Nothing
+            }
+        }
+    }
+
     /// Tells a person about it.
     pub(super) fn into_error(self, attempts: u32, checked: &CheckedSettings) -> ModelError {
         let CheckedSettings { settings, endpoint, .. } = checked;
@@ -164,6 +179,16 @@ pub(super) fn out_of_time(last: Option<Fault>, attempts: u32, checked: &CheckedS
     last.into_error(attempts, checked)
 }
 
+/// Gives a request up that the endpoint holds back for longer than its deadline.
+pub(super) fn held_back(last: Option<Fault>, wait: Duration, attempts: u32, checked: &CheckedSettings) -> ModelError {
+    if let Some(last) = last {
+        return last.into_error(attempts, checked);
+    }
+    let seconds = wait.as_secs_f64().ceil();
+    let message = format!("`{}` limits the rate of requests, and asked to wait {seconds} s more", checked.endpoint);
+    ModelError::new(ModelErrorKind::RateLimited, message).with_hint("raise `deadline_s`, or go on later")
+}
+
 fn refusal(
     status: u16,
     asked_for: Option<Duration>,
@@ -179,7 +204,10 @@ fn refusal(
     let (what, hint) = match kind {
         ModelErrorKind::RateLimited => {
             let wait = asked_for.map(|wait| format!(", and asks to wait {} s", wait.as_secs_f64())).unwrap_or_default();
-            (format!("limits the rate of requests{wait}"), "lower `--jobs`, or raise `deadline_s`".to_owned())
+            (
+                format!("limits the rate of requests{wait}"),
+                "lower `max_concurrency` or `--jobs`, or raise `deadline_s`".to_owned(),
+            )
         }
         ModelErrorKind::QuotaSpent => (
             "says that the quota of the key is spent".to_owned(),

@@ -32,12 +32,17 @@ pub(crate) const ENTRY: BackendEntry = BackendEntry {
         },
         SettingEntry {
             name: "deadline_s",
-            summary: "seconds for a reply with all its retries and waits; default 600",
+            summary: "seconds for a reply with all its retries and their waits, from when it is first sent; default 600",
             is_required: false,
         },
         SettingEntry {
             name: "max_retries",
             summary: "attempts after the first, on 429, 5xx and broken connections; default 4",
+            is_required: false,
+        },
+        SettingEntry {
+            name: "max_concurrency",
+            summary: "the most requests under way at the endpoint, whatever it takes; default 256",
             is_required: false,
         },
         SettingEntry {
@@ -69,13 +74,17 @@ pub struct OpenAiSettings {
     pub request_timeout: Duration,
     /// The most time for the connection. Default 10 s.
     pub connect_timeout: Duration,
-    /// The most time for a reply with all its retries and waits. Default 600 s.
+    /// The most time for a reply with all its retries and their waits, from when it is first sent. Default 600 s.
     pub deadline: Duration,
     /// Attempts after the first. Default 4.
     pub max_retries: u32,
     /// The wait before the first retry; it doubles with each, up to 30 s, unless the endpoint says otherwise.
     /// Default 500 ms.
     pub first_backoff: Duration,
+    /// The most requests under way at the endpoint; below it the limit adapts. Default 256.
+    ///
+    /// All backends of one endpoint and key share the limit, and the smallest bound of theirs counts.
+    pub max_concurrency: u32,
     /// How the limit of tokens is sent, if there is one. Default `max_tokens`.
     pub token_limit_field: TokenLimitField,
     /// The largest body that is read, in bytes. Default 16 MiB.
@@ -97,6 +106,7 @@ impl OpenAiSettings {
             deadline: Duration::from_secs(600),
             max_retries: 4,
             first_backoff: Duration::from_millis(500),
+            max_concurrency: 256,
             token_limit_field: TokenLimitField::MaxTokens,
             max_reply_bytes: 16 << 20,
             proxy: None,
@@ -158,6 +168,9 @@ impl OpenAiSettings {
             if time.is_zero() || time > LONGEST_WAIT {
                 return Err(bad(name, "give a time above 0 and of at most a day"));
             }
+        }
+        if self.max_concurrency == 0 {
+            return Err(bad("max_concurrency", "give a number above 0"));
         }
         if self.max_reply_bytes == 0 {
             return Err(bad("max_reply_bytes", "give a size above 0"));
