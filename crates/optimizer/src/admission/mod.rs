@@ -17,6 +17,7 @@ mod duplicate;
 mod examples;
 mod existence;
 mod form;
+mod literals;
 mod memorised;
 mod packages;
 mod replay;
