@@ -68,6 +68,8 @@ pub enum RunState {
     Failed,
     /// Its process is gone, and left no word.
     Crashed,
+    /// Nobody has worked on it yet: it was forked from another run.
+    Waiting,
 }
 
 impl RunState {
@@ -79,13 +81,14 @@ impl RunState {
             Self::Interrupted => "interrupted",
             Self::Failed => "failed",
             Self::Crashed => "crashed",
+            Self::Waiting => "waiting",
         }
     }
 
     /// Says whether the run can be taken up again.
     pub fn can_go_on(self) -> bool {
         match self {
-            Self::Interrupted | Self::Failed | Self::Crashed => true,
+            Self::Interrupted | Self::Failed | Self::Crashed | Self::Waiting => true,
             Self::Running | Self::Finished => false,
         }
     }
@@ -118,6 +121,7 @@ impl RunStatus {
             Some(stop) if stop.is_the_end() => RunState::Finished,
             Some(stop) if stop.kind == "interrupted" => RunState::Interrupted,
             Some(_) => RunState::Failed,
+            None if manifest.forked_from.is_some() && !run.was_begun() => RunState::Waiting,
             None => RunState::Crashed,
         };
         let max_epochs = manifest.settings.iter().find(|setting| setting.key == "training.epochs");

@@ -60,10 +60,17 @@ fn main() -> ExitCode {
 /// Writes the help, the version, or what is wrong with the flags. Help that cannot be written is a failure like any other.
 fn say(said: &clap::Error, terminal: &Terminal) -> ExitCode {
     match said.print() {
-        Ok(()) if said.use_stderr() => Failure::asked(said.render().to_string().trim().to_owned()).answer(terminal),
+        Ok(()) if said.use_stderr() => wrong_flags(&said.render().to_string()).answer(terminal),
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => Failure::from(error).report(terminal),
     }
+}
+
+/// Makes of what the parser says to a person what a program is told: the first paragraph, and its tip.
+fn wrong_flags(said: &str) -> Failure {
+    let message = said.split("\n\n").next().unwrap_or_default().trim();
+    let tip = said.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    Failure::asked(message.strip_prefix("error: ").unwrap_or(message)).hint_if(tip.map(str::to_owned))
 }
 
 /// A panic is a bug of ours: it is told like one, without a backtrace that only we can read.

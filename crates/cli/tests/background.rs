@@ -133,9 +133,14 @@ fn a_run_that_was_killed_is_crashed_and_its_number_is_never_signalled() {
 #[test]
 fn the_runs_of_a_folder_are_listed_the_last_one_last() {
     let runs = tempfile::tempdir().unwrap();
-    greensand(&["status", runs.path().to_str().unwrap()]).code(2).says("greensand.toml");
+    greensand(&["status", runs.path().to_str().unwrap()]).code(2).says("name a run, a project, or a folder of runs");
+    greensand(&["status", "missing"]).code(2).says("there is no run or function set at `missing`");
     let first = train(runs.path(), &["--epochs", "1"]).code(0).stdout.trim().to_owned();
     wait_for(&first, "finished");
+    let fork = greensand(&["fork", &first, "--at", "1", "--set", "training.patience=2"]).code(0).stdout;
+    let fork = fork.lines().next().unwrap();
+    assert_eq!(status(fork)["state"], "waiting");
+    std::fs::remove_dir_all(fork).unwrap();
     let listed = greensand(&["status", runs.path().to_str().unwrap()]).code(0).stdout;
     assert!(listed.starts_with("finished") && listed.contains(&first), "{listed}");
     let listed = greensand(&["status", runs.path().to_str().unwrap(), "--json"]).code(0).json();

@@ -139,7 +139,11 @@ impl StoreError {
             },
             Self::Read { .. } => None,
             Self::Missing { .. } | Self::NoRun { .. } => {
-                Some("runs are the folders below `runs/` of a project, sets those below `sets/` of a run".into())
+                Some(
+                    "runs are the folders below `runs/` of a project, which `greensand status PROJECT` lists; sets are those below \
+                     `sets/` of a run"
+                        .into(),
+                )
             }
             Self::NoFunctions { .. } => Some(
                 "name a run, `RUN:SET`, or a folder with a `NAME.json` beside each source; `empty` is the empty set"

@@ -120,6 +120,12 @@ impl RunFolder {
         ProcessRecord::read(&self.path.join(PROCESS)).ok()
     }
 
+    /// Says whether anybody has worked on the run, as far as its sittings can be read.
+    pub fn was_begun(&self) -> bool {
+        let sittings = JournalReader::open(&self.path.join(SITTINGS));
+        sittings.map_or(true, |mut sittings| sittings.next().is_some())
+    }
+
     /// Returns where the events of a detached process go.
     pub fn events_path(&self) -> PathBuf {
         self.path.join(EVENTS)

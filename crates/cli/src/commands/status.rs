@@ -2,8 +2,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use greensand_app::store::RunFolder;
-use greensand_app::{RunState, RunStatus, find_runs};
+use greensand_app::store::{RunFolder, StoreError};
+use greensand_app::{ProjectError, RunState, RunStatus, SettingsError, find_runs};
 
 use super::common;
 use crate::failure::{Ending, Failure};
@@ -24,8 +24,8 @@ pub(crate) struct Arguments {
 }
 
 const HELP: &str = "\
-A run is `running`, `finished` by its own rules, `interrupted`, `failed`, or `crashed`: its process is gone and left no word.
-What is not finished goes on with `greensand resume RUN`.
+A run is `running`, `finished` by its own rules, `interrupted`, `failed`, `crashed` (its process is gone and left no word), or
+`waiting`: a fork that nobody has worked on. What is not finished goes on with `greensand resume RUN`.
 
 Examples:
   greensand status runs/RUN
@@ -44,7 +44,15 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
         }
         return Ok(Ending::Done);
     }
-    let runs = find_runs(&arguments.run, &common::environment()?)?;
+    if !arguments.run.exists() {
+        return Err(StoreError::Missing { path: arguments.run.clone() }.into());
+    }
+    let runs = find_runs(&arguments.run, &common::environment()?).map_err(|error| match &error {
+        ProjectError::Settings(SettingsError::NoProjectFile { .. }) => {
+            Failure::from(error).hint("name a run, a project, or a folder of runs")
+        }
+        _ => Failure::from(error),
+    })?;
     let mut statuses = Vec::new();
     for run in runs.iter().rev().take(LISTED) {
         match RunStatus::of(run) {
@@ -106,7 +114,9 @@ fn write_status(out: &mut String, status: &RunStatus) -> std::fmt::Result {
     let next = match status.state {
         RunState::Running => format!("greensand stop {run}"),
         RunState::Finished => format!("greensand report {run}"),
-        RunState::Interrupted | RunState::Failed | RunState::Crashed => format!("greensand resume {run}"),
+        RunState::Interrupted | RunState::Failed | RunState::Crashed | RunState::Waiting => {
+            format!("greensand resume {run}")
+        }
     };
     writeln!(out, "{DIM}next: {next}{DIM:#}")
 }
@@ -114,7 +124,7 @@ fn write_status(out: &mut String, status: &RunStatus) -> std::fmt::Result {
 fn state_words(state: RunState) -> String {
     let style = match state {
         RunState::Running | RunState::Finished => GOOD,
-        RunState::Interrupted => WARN,
+        RunState::Interrupted | RunState::Waiting => WARN,
         RunState::Failed | RunState::Crashed => BAD,
     };
     format!("{style}{}{style:#}", state.as_str())
