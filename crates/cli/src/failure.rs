@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use greensand_app::batch::BatchError;
 use greensand_app::events::{EventLine, FailedLine};
 use greensand_app::packages::{PackageError, RequirementError};
+use greensand_app::spend::PriceTableError;
 use greensand_app::store::StoreError;
 use greensand_app::{
     EquipmentError, EvaluateError, ForkError, ImageError, InitError, ProjectError, RecordedRunError, SandboxError,
@@ -257,6 +258,13 @@ fn kind_of_store(error: &StoreError) -> FailureKind {
         | StoreError::Changed { .. }
         | StoreError::NotResumable { .. }
         | StoreError::InUse { .. } => FailureKind::Asked,
+    }
+}
+
+impl From<PriceTableError> for Failure {
+    fn from(error: PriceTableError) -> Self {
+        Self::of(FailureKind::Asked, &error)
+            .hint("`crates/app/prices.toml` shows the form; the setting `budget.prices` names the file")
     }
 }
 

@@ -7,6 +7,6 @@
 mod measure;
 mod report;
 
+pub(crate) use measure::{Cover, Job, Measured, measure};
 pub use measure::{EvaluateError, TooMuchMissing};
-pub(crate) use measure::{Job, Measured, measure};
 pub use report::{EvalReport, TaskReport, evaluate};

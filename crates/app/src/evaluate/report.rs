@@ -5,7 +5,7 @@ use greensand_types::{FunctionSet, TokenUsage};
 use serde::Serialize;
 
 use super::measure::TaskResult;
-use super::{EvaluateError, Job, measure};
+use super::{Cover, EvaluateError, Job, measure};
 use crate::causes::with_causes;
 use crate::project::{Project, Split};
 use crate::store::{RunWriter, UsageRecord};
@@ -85,6 +85,7 @@ pub async fn evaluate(
         split,
         epoch: 0,
         jobs: project.settings.training.jobs,
+        cover: Cover::Whole,
         run: None::<&RunWriter>,
         observer,
         interrupt,

@@ -12,6 +12,8 @@
 
 mod address;
 mod caps;
+mod earlier_runs;
+mod estimate;
 mod ledger;
 mod metered;
 mod money;
@@ -23,6 +25,7 @@ mod spent;
 mod tests;
 
 pub use caps::{BudgetSpent, Cap, Caps, Uncapped};
+pub use estimate::{Amount, ESTIMATE_FORMAT, Estimate, Phase, Range, estimate};
 pub use ledger::{Ledger, Refusal, Reservation};
 pub(crate) use metered::{MeteredBackend, Silence};
 pub use money::{Money, tokens_text};

@@ -5,13 +5,15 @@
 
 use std::sync::Arc;
 
+use greensand_llm::Role;
 use greensand_optimizer::{Credit, CreditVerdict, signature_tokens};
 use greensand_types::{Action, ContentId, FunctionName, FunctionSet, ValidatedFunction};
 
 use super::eras::Eras;
+use super::r#loop::restore;
 use super::recorded::RecordedRun;
 use super::{TrainError, TrainErrorKind};
-use crate::evaluate::{EvaluateError, Job, Measured, measure};
+use crate::evaluate::{Cover, EvaluateError, Job, Measured, measure};
 use crate::project::{Project, Split};
 use crate::sets::SetSource;
 use crate::store::{CREDIT_FORMAT, CreditReport, FunctionCredit, Reopening, RunWriter};
@@ -31,10 +33,12 @@ pub async fn credit(
     let failed = |kind| TrainError { kind, run: Some(recorded.folder.path().to_owned()) };
     let source = SetSource::Run { folder: recorded.folder.path().to_owned(), set: "best".into() };
     let equipment = eras.last();
+    equipment.ledger.allow(&[Role::Assistant]).map_err(|uncapped| failed(uncapped.into()))?;
     let best = source.load(equipment.runtime.as_ref(), equipment.admission()).await;
     let best = best.map_err(|error| failed(TrainErrorKind::Best(Box::new(error))))?;
     let run = RunWriter::reopen(&recorded.folder, Reopening::Resume).map_err(|error| failed(error.into()))?;
     let run = Arc::new(run);
+    restore(equipment.ledger(), &recorded.folder).map_err(|error| failed(error.into()))?;
     let work = LeaveOneOut {
         equipment: &equipment.recorded_in(&run),
         project: &recorded.project,
@@ -95,6 +99,7 @@ impl LeaveOneOut<'_> {
             split: self.split(),
             epoch: self.epoch,
             jobs: self.project.settings.training.jobs,
+            cover: Cover::AsItGoes,
             // The journal is that of the training; what this asks is kept beside it.
             run: None,
             observer: self.observer,

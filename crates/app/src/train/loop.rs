@@ -11,8 +11,8 @@ use super::session::{Session, Stop};
 use super::{TrainError, TrainErrorKind};
 use crate::project::Project;
 use crate::sets::{LoadedSet, SetSource};
-use crate::spend::BudgetSpent;
-use crate::store::{Manifest, PaidReply, Reopening, Report, RunFolder, RunKind, RunWriter};
+use crate::spend::{BudgetSpent, Ledger};
+use crate::store::{Manifest, PaidReply, Reopening, Report, RunFolder, RunKind, RunWriter, StoreError};
 use crate::{Equipment, Event, Interrupt, Observer};
 
 /// What a training run left.
@@ -107,11 +107,7 @@ async fn reopen(
     }
     let run = RunWriter::reopen(&recorded.folder, how).map_err(|error| failed(error.into()))?;
     if how == Reopening::Resume {
-        for PaidReply { role, epoch, turn, usage } in
-            recorded.folder.paid_replies().map_err(|error| failed(error.into()))?
-        {
-            eras.first().ledger.restore(role, epoch, turn, usage);
-        }
+        restore(eras.first().ledger(), &recorded.folder).map_err(|error| failed(error.into()))?;
     }
     // The set that it began with is in its folder, unless it was left even before that.
     let initial = match recorded.folder.load_set("initial") {
@@ -123,6 +119,14 @@ async fn reopen(
     };
     let initial = load(&initial, eras.first()).await.map_err(failed)?;
     work(&recorded.project, eras, run, initial, observer, interrupt).await
+}
+
+/// Enters what a run has paid for into its ledger.
+pub(super) fn restore(ledger: &Ledger, folder: &RunFolder) -> Result<(), StoreError> {
+    for PaidReply { role, epoch, turn, usage } in folder.paid_replies()? {
+        ledger.restore(role, epoch, turn, usage);
+    }
+    Ok(())
 }
 
 async fn load(source: &SetSource, equipment: &Equipment) -> Result<LoadedSet, TrainErrorKind> {

@@ -14,7 +14,7 @@ use super::credit::LeaveOneOut;
 use super::eras::{Era, Eras};
 use super::r#loop::{RunEnding, TrainReport};
 use crate::causes::with_causes;
-use crate::evaluate::{EvaluateError, Job, Measured, TooMuchMissing, measure};
+use crate::evaluate::{Cover, EvaluateError, Job, Measured, TooMuchMissing, measure};
 use crate::project::{Project, Split};
 use crate::spend::BudgetSpent;
 use crate::store::{DecisionKind, DecisionRecord, JournalEvent, RunWriter, StepRecord, StopRecord, StoreError};
@@ -217,6 +217,7 @@ impl<'a> Session<'a> {
             split,
             epoch,
             jobs: self.project.settings.training.jobs,
+            cover: Cover::Whole,
             run: Some(&self.run),
             observer: self.observer,
             interrupt: self.interrupt,

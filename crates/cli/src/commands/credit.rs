@@ -5,7 +5,7 @@ use clap::Args;
 use greensand_app::{Overrides, RecordedRun, credit, prepare};
 use greensand_types::FunctionRuntime;
 
-use super::common;
+use super::common::{self, BudgetFlags};
 use super::packages;
 use crate::failure::{Ending, Failure};
 use crate::interrupt;
@@ -24,6 +24,9 @@ pub(crate) struct Arguments {
     #[arg(long, short, value_name = "N")]
     jobs: Option<usize>,
 
+    #[command(flatten)]
+    budget: BudgetFlags,
+
     /// Sets a setting that does not change what comes out, such as model.deadline_s=900; may be given again
     #[arg(long = "set", visible_alias = "setting", value_name = "KEY=VALUE")]
     settings: Vec<String>,
@@ -39,8 +42,11 @@ cost nothing: those of the whole set, and those of tasks that were not offered t
 on where it was. The effect is the mean score with the function, less that without it, with its standard error over tasks.
 The result is kept in the run, and `greensand show` and `greensand report` show it.
 
+Caps hold for the run as a whole: what it has spent before counts.
+
 Examples:
   greensand credit runs/RUN
+  greensand credit runs/RUN --max-usd 10
   greensand credit runs/RUN --jobs 16 --json | tail -1 | jq '.report.functions[] | {name, effect, verdict}'";
 
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
@@ -70,5 +76,6 @@ fn overrides(arguments: &Arguments) -> Result<Overrides, Failure> {
     if let Some(jobs) = arguments.jobs {
         overrides.flag("--jobs", "training.jobs", jobs.to_string());
     }
+    arguments.budget.add_to(&mut overrides);
     Ok(overrides)
 }

@@ -7,6 +7,7 @@ pub(crate) mod common;
 mod credit;
 mod diff;
 mod doctor;
+mod estimate;
 mod eval;
 mod fork;
 mod init;
@@ -50,6 +51,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Init(init::Arguments),
     Doctor(doctor::Arguments),
+    Estimate(estimate::Arguments),
     Train(train::Arguments),
     Resume(resume::Arguments),
     Replay(replay::Arguments),
@@ -73,6 +75,7 @@ impl Command {
         match self {
             Self::Init(arguments) => init::run(&arguments, terminal),
             Self::Doctor(arguments) => doctor::run(&arguments, terminal),
+            Self::Estimate(arguments) => estimate::run(&arguments, terminal),
             Self::Train(arguments) => train::run(&arguments, terminal),
             Self::Resume(arguments) => resume::run(&arguments, terminal),
             Self::Replay(arguments) => replay::run(&arguments, terminal),
