@@ -107,6 +107,10 @@ fn each_exit_code_means_one_thing() {
     greensand(&["call", &no, "no_such_function"]).code(1);
     greensand(&["train", "missing"]).code(2);
     train(&runs, NO_MODEL).code(3);
+    let spent = train(&runs, &["--max-calls", "5", "--json"]).code(4).last_line();
+    assert_eq!((&spent["kind"], &spent["exit_code"]), (&"budget".into(), &4.into()), "{spent}");
+    let status = greensand(&["status", spent["run"].as_str().unwrap(), "--json"]).code(0).json();
+    assert_eq!(status["stop"]["kind"], "budget_spent", "{status}");
 }
 
 /// A process that runs out of open files fails at many places; wherever that is, the program that reads it is told.

@@ -4,6 +4,7 @@
 //! JSON of the data, whose escapes are made for that place.
 
 use base64::Engine;
+use greensand_llm::Role;
 use greensand_types::counted;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
@@ -12,6 +13,7 @@ use super::bounds::{embedded_json, spelt_out};
 use super::chart::score_curve;
 use super::data::ReportPage;
 use super::parts::{badge, percent, score_words, set_diff, short, thousands};
+use crate::spend::Money;
 use crate::store::{
     CreditReport, EpochReport, EvaluationRecord, FunctionReport, Manifest, ProposalRecord, Report, ShareReport,
     UsageRecord,
@@ -47,7 +49,7 @@ impl ReportPage {
                     h2 { "Refused proposals" }
                     (refused(report))
                     h2 { "Spend" }
-                    (spend(report))
+                    (spend(self))
                     @if let Some(manifest) = &self.manifest { (started_with(manifest)) }
                     (data(self))
                 }
@@ -281,28 +283,48 @@ fn refused(report: &Report) -> Markup {
     }
 }
 
-fn spend(report: &Report) -> Markup {
+fn spend(page: &ReportPage) -> Markup {
+    let report = &page.report;
+    let prices = page.manifest.as_ref().and_then(|manifest| manifest.prices.as_ref());
+    let roles = [(Role::Assistant, report.assistant_usage), (Role::Optimizer, report.optimizer_usage)];
     html! {
-        table {
-            tr { th { "role" } th.number { "replies" } th.number { "prompt tokens" } th.number { "of them cached" } th.number { "reply tokens" } th.number { "of them reasoning" } }
-            (usage("assistant", report.assistant_usage))
-            (usage("optimizer", report.optimizer_usage))
+        div.wide { table {
+            tr { th { "role" } (spend_heads()) }
+            @for (role, usage) in roles {
+                @let cost = prices.and_then(|prices| prices.of(role).cost(&usage.into()));
+                tr { th { (role.as_str()) } (spend_cells(usage, cost)) }
+            }
+        } }
+        @if let Some(prices) = prices {
+            @for (role, _) in roles { p.dim { "Price of the " (role.as_str()) "'s model: " (prices.of(role).describe()) } }
+        }
+        @if !page.spend.is_empty() {
+            details {
+                summary { "by epoch" }
+                div.wide { table {
+                    tr { th { "epoch" } th { "role" } (spend_heads()) }
+                    @for row in &page.spend {
+                        tr { td { (row.epoch) } td { (row.role) } (spend_cells(row.usage, row.nano_usd.map(Money::of_nano_dollars))) }
+                    }
+                } }
+            }
         }
     }
 }
 
-fn usage(role: &str, usage: UsageRecord) -> Markup {
-    html! {
-        tr {
-            th { (role) }
-            @for number in usage_numbers(usage) { td.number { (thousands(number)) } }
-        }
-    }
+fn spend_heads() -> Markup {
+    let heads = ["replies", "prompt tokens", "of them cached", "reply tokens", "of them reasoning", "cost"];
+    html! { @for head in heads { th.number { (head) } } }
 }
 
-fn usage_numbers(usage: UsageRecord) -> [u64; 5] {
+fn spend_cells(usage: UsageRecord, cost: Option<Money>) -> Markup {
     let UsageRecord { requests, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens } = usage;
-    [requests, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens]
+    html! {
+        @for number in [requests, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens] {
+            td.number { (thousands(number)) }
+        }
+        td.number { (cost.map_or_else(|| "not known".into(), |cost| cost.to_string())) }
+    }
 }
 
 fn started_with(manifest: &Manifest) -> Markup {
