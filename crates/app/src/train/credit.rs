@@ -43,7 +43,7 @@ pub async fn credit(
         equipment: &equipment.recorded_in(&run),
         project: &recorded.project,
         run: &run,
-        epoch: 0,
+        epoch: recorded.folder.last_epoch().map_err(|error| failed(error.into()))?,
         observer,
         interrupt,
     };

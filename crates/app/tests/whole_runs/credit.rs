@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use greensand_app::store::{CreditReport, FunctionCredit, RunFolder};
 use greensand_app::{
-    Environment, Eras, Event, Interrupt, ModelBackend, Observer, Overrides, RecordedRun, Silent, TrainError, credit,
+    Environment, Eras, EvaluateError, Event, Interrupt, ModelBackend, Observer, Overrides, RecordedRun, Silent,
+    TrainError, TrainErrorKind, credit,
 };
+use greensand_llm::Role;
 use greensand_types::FunctionRuntime;
 
 use crate::support::*;
@@ -24,8 +26,17 @@ fn story(settings: &str) -> Folder {
 
 /// Measures the credit of a run, and returns how many replies that took.
 fn measure(run: &Path, observer: &dyn Observer, interrupt: &Interrupt) -> (Result<CreditReport, TrainError>, usize) {
+    measure_with(run, &Overrides::new(), observer, interrupt)
+}
+
+fn measure_with(
+    run: &Path,
+    overrides: &Overrides,
+    observer: &dyn Observer,
+    interrupt: &Interrupt,
+) -> (Result<CreditReport, TrainError>, usize) {
     let environment = Environment::of([], run);
-    let recorded = RecordedRun::open(run, &Overrides::new(), &environment).unwrap();
+    let recorded = RecordedRun::open(run, overrides, &environment).unwrap();
     let runtime: Arc<dyn FunctionRuntime> = Arc::new(TableRuntime);
     let mut equipment = recorded.equipment(&runtime, &environment).unwrap().last().clone();
     let assistant = Listening::to(&equipment.assistant);
@@ -130,4 +141,23 @@ fn the_credit_of_another_set_is_not_shown() {
     std::fs::write(&path, "{").unwrap();
     let report = RunFolder::open(done.folder.path()).unwrap().report().unwrap();
     assert!(report.warnings.iter().any(|warning| warning.contains("credit of functions is left out")));
+}
+
+#[test]
+fn credit_keeps_to_the_cap_of_its_run_and_goes_on_with_a_higher_one() {
+    let folder = story("");
+    let done = folder.train(&[]).unwrap();
+    let spent = done.report.assistant_usage.requests + done.report.optimizer_usage.requests;
+    let before = done.folder.replies(Role::Assistant).unwrap().len();
+    let paid = || done.folder.replies(Role::Assistant).unwrap().len() - before;
+    let mut overrides = Overrides::new();
+    overrides.set(&format!("budget.max_calls={}", spent + 5)).unwrap();
+    let (report, _) = measure_with(done.folder.path(), &overrides, &Silent, &Interrupt::new());
+    let error = report.unwrap_err();
+    let TrainErrorKind::Evaluate(kind) = &error.kind else { panic!("{error:?}") };
+    assert!(matches!(**kind, EvaluateError::BudgetSpent(_)), "{error:?}");
+    assert_eq!(paid(), 5, "not one more than the cap");
+    let (report, _) = measure(done.folder.path(), &Silent, &Interrupt::new());
+    check(&report.unwrap());
+    assert_eq!(paid(), 12, "what was paid for is not paid again");
 }
