@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use greensand_llm::Role;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::events::TallyLine;
 use crate::settings::{ProjectSource, resolve};
+use crate::spend::{Money, Prices};
 use crate::store::{
     DecisionKind, EvaluationRecord, JournalEvent, Report, RunFolder, SignalError, StopRecord, StoreError, UsageRecord,
 };
@@ -52,6 +54,9 @@ pub struct RunStatus {
     pub assistant_usage: UsageRecord,
     /// What the replies of the optimizer's model cost.
     pub optimizer_usage: UsageRecord,
+    /// Billionths of a dollar for both, at the prices that the run began with; none where a price is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nano_usd: Option<u64>,
 }
 
 /// Whether a run goes on.
@@ -141,8 +146,22 @@ impl RunStatus {
             initial_score: score_of(&report, |decision| matches!(decision, DecisionKind::Baseline)),
             assistant_usage: report.assistant_usage,
             optimizer_usage: report.optimizer_usage,
+            nano_usd: manifest.prices.and_then(|prices| cost_of(&prices, &report)),
         })
     }
+}
+
+impl RunStatus {
+    /// Returns the money that was spent, in words; nothing, where a price is not known.
+    pub fn money_words(&self) -> Option<String> {
+        self.nano_usd.map(|nano_usd| Money::of_nano_dollars(nano_usd).to_string())
+    }
+}
+
+fn cost_of(prices: &Prices, report: &Report) -> Option<u64> {
+    let assistant = prices.of(Role::Assistant).cost(&report.assistant_usage.into())?;
+    let optimizer = prices.of(Role::Optimizer).cost(&report.optimizer_usage.into())?;
+    Some(assistant.plus(optimizer).nano_dollars())
 }
 
 fn score_of(report: &Report, counts: impl Fn(DecisionKind) -> bool) -> Option<f64> {

@@ -152,6 +152,9 @@ fn find_price(section: &ModelSection, name: &str, file: Option<&PriceTable>, pac
     if is_local(host) {
         return RolePrice::Free { reason: format!("`{host}` is of this machine or its network") };
     }
+    if model.is_empty() {
+        return RolePrice::Unknown { reason: "no model is named; pass `--model NAME`".into() };
+    }
     priced(packaged).unwrap_or_else(|| {
         let mut elsewhere = packaged.hosts_of(model);
         elsewhere.dedup();

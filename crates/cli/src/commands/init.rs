@@ -32,7 +32,8 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     let folder = common::shown(&arguments.folder);
     let project = if arguments.folder == Path::new(".") { "." } else { &folder };
     terminal.say(format_args!(
-        "\n{BOLD}next{BOLD:#}: put your tasks into `tasks/`, then\n  greensand doctor {project}\n  greensand train {project} --model M"
+        "\n{BOLD}next{BOLD:#}: put your tasks into `tasks/`, then\n  greensand doctor {project}\n  greensand estimate {project} --model M\n  \
+         greensand train {project} --model M --max-usd 5"
     ));
     Ok(Ending::Done)
 }

@@ -111,7 +111,13 @@ fn write_status(out: &mut String, status: &RunStatus) -> std::fmt::Result {
         let (replies, prompt, reply) = (usage.requests, usage.prompt_tokens, usage.completion_tokens);
         writeln!(out, "{role}: {replies} replies, {prompt} prompt tokens, {reply} reply tokens")?;
     }
+    if let Some(money) = status.money_words() {
+        writeln!(out, "spent {money}")?;
+    }
     let next = match status.state {
+        _ if status.stop.as_ref().is_some_and(|stop| stop.kind == "budget_spent") => {
+            format!("greensand resume {run}, with a higher `--max-usd`, `--max-tokens` or `--max-calls`")
+        }
         RunState::Running => format!("greensand stop {run}"),
         RunState::Finished => format!("greensand report {run}"),
         RunState::Interrupted | RunState::Failed | RunState::Crashed | RunState::Waiting => {
