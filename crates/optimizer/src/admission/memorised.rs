@@ -420,4 +420,21 @@ mod tests {
         let _ = find(&source, &train(&pairs));
         assert!(begun.elapsed() < std::time::Duration::from_secs(4), "{:?}", begun.elapsed());
     }
+
+    /// Sources come from models: whatever stands in them, the reader comes to their end.
+    #[test]
+    fn no_source_stops_the_reader() {
+        let alphabet: Vec<char> = "\"'`\\{}xuUneE0917.+-_#/ \n\u{e9}\u{5929}\u{1f600}".chars().collect();
+        let train = train(&FACTORIAL);
+        let mut state: u64 = 1;
+        for length in 0..4000 {
+            let mut source = String::new();
+            for _ in 0..length % 90 {
+                // Knuth's numbers: the same sources in every run.
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                source.push(alphabet[(state >> 33) as usize % alphabet.len()]);
+            }
+            let _ = find(&source, &train);
+        }
+    }
 }
