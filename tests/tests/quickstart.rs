@@ -13,8 +13,8 @@ use std::sync::{Arc, LazyLock};
 
 use greensand_app::store::{DecisionKind, EpochReport, ProposalRecord, Report, RunFolder};
 use greensand_app::{
-    Environment, Equipment, Interrupt, LoadedSet, Overrides, RunEnding, Sandbox, SetSource, Silent, open_project,
-    open_sandbox, prepare, train,
+    Environment, Equipment, Interrupt, LoadedSet, Overrides, RecordedRun, RunEnding, Sandbox, SetSource, Silent,
+    credit, open_project, open_sandbox, prepare, train,
 };
 use greensand_types::{Entry, FunctionRuntime, Invocation, JsonText, SourceText};
 use serde_json::Value;
@@ -256,4 +256,35 @@ fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     }
     assert!(!files.is_empty(), "no files in {}", root.display());
     files
+}
+
+#[test]
+fn the_harmful_revision_of_epoch_5_answers_solved_calls_otherwise_and_says_so() {
+    let [proposal] = proposals(5) else { panic!("{:?}", proposals(5)) };
+    assert_eq!((proposal.action.as_str(), proposal.function.as_deref()), ("revise", Some("savings_balance")));
+    let [warning] = proposal.warnings.as_slice() else { panic!("{:?}", proposal.warnings) };
+    assert!(warning.contains("it answers calls otherwise that solved training tasks"), "{warning}");
+    assert!(warning.contains("gave \"915.29\"; it now gives \"915.32\""), "{warning}");
+}
+
+#[test]
+fn each_function_is_worth_the_tasks_that_nothing_else_solves() {
+    let done = train_with_jobs(8);
+    let environment = environment(done.folder.path());
+    let recorded = RecordedRun::open(done.folder.path(), &Overrides::new(), &environment).unwrap();
+    let runtime: Arc<dyn FunctionRuntime> = Arc::new(SANDBOX.clone());
+    let eras = recorded.equipment(&runtime, &environment).unwrap();
+    let report = block_on(credit(&recorded, &eras, &Silent, &Interrupt::new())).unwrap();
+    assert_eq!(report.functions.len(), 5);
+    assert_eq!(report.score, solved_on_validation(epoch(4)).map(|solved| solved as f64 / 24.0));
+    for function in &report.functions {
+        let effect = function.effect.unwrap();
+        // On tasks that are solved or not, the effect is the tasks that are gained, less those that are lost.
+        let tasks = (effect * 24.0).round();
+        assert!(tasks >= 1.0 && function.lost == 0, "{function:?}");
+        assert!((tasks - function.gained as f64).abs() < 1e-9, "{function:?}");
+        // Of a share p of zeros and ones the standard error of the mean is sqrt(p (1 - p) / (n - 1)).
+        let expected = (effect * (1.0 - effect) / 23.0).sqrt();
+        assert!((function.standard_error.unwrap() - expected).abs() < 1e-9, "{function:?}");
+    }
 }
