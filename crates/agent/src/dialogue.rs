@@ -9,12 +9,14 @@
 //! made usable, an empty or cut reply is asked again once. The target of the task is nowhere in here but in the record:
 //! the model sees the instructions, the question, and answers to its own calls.
 //!
+//! A request holds what fits into the prompt, see `shorten`; the record holds everything.
+//!
 //! Scoring the answer is for the caller, see [`solve`](crate::solve()).
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use greensand_llm::{ChatReply, ChatRequest, FinishReason, Role};
+use greensand_llm::{ChatReply, ChatRequest, FinishReason, Flaw, Role, UnreadableCall};
 use greensand_types::{
     CallAnswer, CallOutcome, CallStatus, Conversation, ConversationRecord, ExecutedCall, FunctionCall, Invocation,
     Language, Limits, Message, Registration, Task, Verdict,
@@ -22,12 +24,22 @@ use greensand_types::{
 use serde_json::json;
 
 use crate::fenced_block::fenced_blocks;
-use crate::tool_answer::{outcome_text, refusal_text};
-use crate::toolbox::{Toolbox, code_tool_name};
-use crate::{AgentSettings, prompt};
+use crate::shorten::{characters, fitted};
+use crate::tool_answer::{cut_middle, outcome_text, refusal_text};
+use crate::toolbox::{Toolbox, code_tool_name, shown};
+use crate::{AgentSettings, CallProtocol, prompt, text_call};
 
 /// The most calls, or fenced blocks, of one reply that are taken; the others are dropped, and the model is told so once.
 pub const MAX_CALLS_PER_REPLY: usize = 32;
+
+/// Under this name a call by text that could not be read stands in the record. No function can have it.
+const UNREADABLE: &str = "(unreadable call)";
+
+/// So much of such a call is kept, in characters.
+const MAX_KEPT_BLOCK: usize = 2000;
+
+/// What is taken for the length of a token.
+const CHARACTERS_PER_TOKEN: usize = 4;
 
 /// What is to be done next.
 #[derive(Debug)]
@@ -71,6 +83,12 @@ pub struct Dialogue {
     /// Why the tools were withdrawn, once they are.
     withdrawn: Option<String>,
     was_nudged: bool,
+    /// What was wrong with calls by text that could not be read.
+    flaws: HashSet<Flaw>,
+    /// Whether one of them came a second time.
+    is_flaw_repeated: bool,
+    /// The most characters of a request, once the endpoint said that it was too long.
+    most_characters: Option<usize>,
     seen_ids: HashSet<String>,
 }
 
@@ -83,13 +101,20 @@ struct Batch {
     answers: Answers,
 }
 
+/// What was written as text and not called as a tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TextKind {
+    Blocks,
+    Calls,
+}
+
 /// How the calls of a batch are answered.
 #[derive(Debug)]
 enum Answers {
     /// Each by a tool message.
     ToolMessages,
-    /// All together by a user message, because the reply had fenced blocks instead of calls.
-    UserMessage { total: usize, texts: Vec<String> },
+    /// All together by a user message, because the reply had its code or its calls as text.
+    UserMessage { what: TextKind, total: usize, texts: Vec<String> },
 }
 
 impl Dialogue {
@@ -112,9 +137,12 @@ impl Dialogue {
             failed_calls: 0,
             withdrawn: None,
             was_nudged: false,
+            flaws: HashSet::new(),
+            is_flaw_repeated: false,
+            most_characters: None,
             seen_ids: HashSet::new(),
         };
-        if let Some(text) = system_text(settings) {
+        if let Some(text) = system_text(settings, &dialogue.toolbox) {
             dialogue.say(Message::System { text });
         }
         dialogue.say(Message::User { text: task.question.clone() });
@@ -129,6 +157,8 @@ impl Dialogue {
                 Some(format!("the limit of {} is reached", count(self.settings.max_turns.max(1), "reply", "replies")))
             } else if self.failed_calls > self.settings.max_failed_calls {
                 Some(format!("{} failed", count(self.failed_calls, "call", "calls")))
+            } else if self.is_flaw_repeated {
+                Some("two calls could not be read for the same reason".to_owned())
             } else {
                 None
             };
@@ -202,8 +232,13 @@ impl Dialogue {
         }
         match &mut batch.answers {
             Answers::ToolMessages => self.say(Message::Tool { call: call.id.clone(), content }),
-            Answers::UserMessage { total: 1, texts } => texts.push(format!("Your code block was run.\n{content}")),
-            Answers::UserMessage { total, texts } => {
+            Answers::UserMessage { what: TextKind::Calls, texts, .. } => {
+                texts.push(format!("Your call of `{}` came to this.\n{content}", shown(&call.name)));
+            }
+            Answers::UserMessage { what: TextKind::Blocks, total: 1, texts } => {
+                texts.push(format!("Your code block was run.\n{content}"));
+            }
+            Answers::UserMessage { what: TextKind::Blocks, total, texts } => {
                 texts.push(format!("Your code block {} of {total} was run.\n{content}", texts.len() + 1));
             }
         }
@@ -245,7 +280,8 @@ impl Dialogue {
         }
         let total = waiting.len();
         let dropped = blocks.count();
-        (total > 0).then_some(Batch { waiting, dropped, answers: Answers::UserMessage { total, texts: Vec::new() } })
+        let answers = Answers::UserMessage { what: TextKind::Blocks, total, texts: Vec::new() };
+        (total > 0).then_some(Batch { waiting, dropped, answers })
     }
 
     /// Gives each call an id that is new in this conversation and that every endpoint takes back.
@@ -289,10 +325,26 @@ impl Question {
             epoch: dialogue.occasion.epoch,
             repeat: dialogue.occasion.repeat,
             functions: dialogue.toolbox.functions(),
-            messages: dialogue.conversation.messages().to_vec(),
-            tools: if dialogue.withdrawn.is_some() { Vec::new() } else { dialogue.toolbox.tools() },
+            messages: fitted(dialogue.conversation.messages(), dialogue.most_characters()),
+            tools: match dialogue.settings.protocol {
+                CallProtocol::Tools if dialogue.withdrawn.is_none() => dialogue.toolbox.tools(),
+                CallProtocol::Tools | CallProtocol::Text => Vec::new(),
+            },
             sampling: dialogue.settings.sampling,
         }
+    }
+
+    /// Says that the request was longer than the context of the model. The next one has half of it, as far as answers of
+    /// calls can be given up; nothing comes back where that was done before, or where there is nothing to give up.
+    pub fn overflowed(self) -> Option<Self> {
+        let mut dialogue = self.0;
+        if dialogue.most_characters.is_some() {
+            return None;
+        }
+        let sent = fitted(dialogue.conversation.messages(), dialogue.most_characters());
+        dialogue.most_characters = Some(characters(&sent) / 2);
+        let next = fitted(dialogue.conversation.messages(), dialogue.most_characters());
+        (characters(&next) < characters(&sent)).then_some(Self(dialogue))
     }
 
     /// Takes the reply and returns what is to be done next.
@@ -336,10 +388,55 @@ impl Dialogue {
         if is_empty {
             return self.unanswered("the last reply was empty");
         }
+        match self.written_calls(&text) {
+            text_call::Written::Calls(calls) => {
+                let batch = self.plan_written(calls);
+                return self.go_on(batch);
+            }
+            text_call::Written::Unreadable(unreadable) => return self.answer_unreadable(unreadable),
+            text_call::Written::Nothing => {}
+        }
         match self.plan_blocks(&text) {
             Some(batch) => self.go_on(batch),
             None => self.finish(Ending::Answered(text)),
         }
+    }
+
+    fn written_calls(&self, text: &str) -> text_call::Written {
+        if self.withdrawn.is_some() {
+            return text_call::Written::Nothing;
+        }
+        match self.settings.protocol {
+            CallProtocol::Text => text_call::read(text),
+            CallProtocol::Tools => text_call::ignored_tools(text, &self.toolbox.tools()),
+        }
+    }
+
+    fn plan_written(&mut self, mut calls: Vec<FunctionCall>) -> Batch {
+        let dropped = calls.len().saturating_sub(MAX_CALLS_PER_REPLY);
+        calls.truncate(MAX_CALLS_PER_REPLY);
+        let calls = self.usable_calls(calls);
+        let answers = Answers::UserMessage { what: TextKind::Calls, total: calls.len(), texts: Vec::new() };
+        Batch { answers, ..self.plan_calls(&calls, dropped) }
+    }
+
+    /// Says once what is wrong. The same mistake a second time is not explained again: the tools are withdrawn instead.
+    fn answer_unreadable(mut self, unreadable: UnreadableCall) -> Step {
+        let UnreadableCall { flaw, reason, block } = unreadable;
+        self.is_flaw_repeated = !self.flaws.insert(flaw);
+        self.failed_calls += 1;
+        let block = cut_middle(&block, MAX_KEPT_BLOCK);
+        let call = FunctionCall { id: self.usable_id("block"), name: UNREADABLE.to_owned(), arguments: block };
+        self.conversation.keep_call(ExecutedCall { call, answer: CallAnswer::Refused(reason.clone()) });
+        if !self.is_flaw_repeated {
+            self.say(Message::User { text: prompt::unreadable_call(&reason) });
+        }
+        self.ask()
+    }
+
+    /// The most characters that the next request may have.
+    fn most_characters(&self) -> usize {
+        self.most_characters.unwrap_or(self.settings.prompt_tokens.saturating_mul(CHARACTERS_PER_TOKEN))
     }
 }
 
@@ -397,10 +494,14 @@ impl FinishedDialogue {
     }
 }
 
-fn system_text(settings: &AgentSettings) -> Option<String> {
+fn system_text(settings: &AgentSettings, toolbox: &Toolbox) -> Option<String> {
     let instructions = Some(settings.instructions.clone()).filter(|text| !text.is_empty());
     let blocks = settings.fenced_blocks.as_ref().map(|blocks| prompt::fenced_blocks(&blocks.language));
-    let parts: Vec<String> = instructions.into_iter().chain(blocks).collect();
+    let calls = match settings.protocol {
+        CallProtocol::Tools => None,
+        CallProtocol::Text => Some(prompt::text_protocol(&text_call::described(&toolbox.tools()))),
+    };
+    let parts: Vec<String> = instructions.into_iter().chain(calls).chain(blocks).collect();
     (!parts.is_empty()).then(|| parts.join("\n\n"))
 }
 

@@ -83,7 +83,9 @@ mod offer;
 mod prompt;
 mod scorer;
 mod settings;
+mod shorten;
 mod solve;
+mod text_call;
 mod tool_answer;
 mod toolbox;
 
@@ -93,7 +95,7 @@ mod tests;
 pub use dialogue::{Dialogue, Ending, FinishedDialogue, MAX_CALLS_PER_REPLY, Occasion, PendingCall, Question, Step};
 pub use offer::Offer;
 pub use scorer::{OpenScorerError, OptionEntry, OptionsError, SCORERS, Scorer, ScorerEntry, TargetError, open_scorer};
-pub use settings::{AgentSettings, AnswerBounds, FencedBlocks};
+pub use settings::{AgentSettings, AnswerBounds, CallProtocol, FencedBlocks};
 pub use solve::{SolveError, SolveInputs, solve};
 pub use tool_answer::outcome_text;
 pub use toolbox::code_tool_name;

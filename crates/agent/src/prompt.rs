@@ -30,3 +30,18 @@ pub(crate) fn empty_reply() -> String {
 pub(crate) fn cut_reply() -> String {
     include_str!("../prompts/cut_reply.md").trim().to_owned()
 }
+
+/// Describes the functions to a model that calls them by text; follows the instructions.
+pub(crate) fn text_protocol(functions: &str) -> String {
+    include_str!("../prompts/text_protocol.md").trim().replace("{functions}", functions)
+}
+
+/// Answers a call by text that cannot be read.
+pub(crate) fn unreadable_call(reason: &str) -> String {
+    include_str!("../prompts/unreadable_call.md").trim().replace("{reason}", reason)
+}
+
+/// Stands in for the answer of a call that does not fit into the prompt.
+pub(crate) fn left_out(characters: usize) -> String {
+    include_str!("../prompts/left_out.md").trim().replace("{characters}", &characters.to_string())
+}

@@ -5,11 +5,27 @@ use greensand_types::{Encoding, Language, Limits};
 
 use crate::prompt;
 
+/// How the assistant calls functions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CallProtocol {
+    /// Functions are offered as tools; a call that is written as text is understood where it can be nothing else.
+    #[default]
+    Tools,
+    /// No tools are sent, for models and endpoints without them: the system message describes the functions, and the model
+    /// writes one fenced JSON block per call.
+    Text,
+}
+
 /// How a task is worked on. Every value is resolved: where it came from is not known here.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentSettings {
     /// The system message. What the assistant must know of fenced blocks is added to it where they are run.
     pub instructions: String,
+    /// How functions are called.
+    pub protocol: CallProtocol,
+    /// About how many tokens a request may have, at four characters each: beyond it the answers of earlier calls are cut, and
+    /// then left out. The record of the conversation keeps them.
+    pub prompt_tokens: usize,
     /// The most replies that a task may have. The last one is asked for without tools, so that it is an answer.
     pub max_turns: u32,
     /// How many calls of a task may end other than `ok`; one more, and the tools are withdrawn.
@@ -35,11 +51,14 @@ pub struct AgentSettings {
 }
 
 impl Default for AgentSettings {
-    /// No code tool, no fenced blocks, functions that call no others, no limits but those of the runtime; 12 turns, 3 failed calls, the tagged
-    /// encoding, seed 0, and the instructions of `prompts/instructions.md`.
+    /// No code tool, no fenced blocks, functions that call no others, no limits but those of the runtime; calls by tools,
+    /// 100 000 tokens, 12 turns, 3 failed calls, the tagged encoding, seed 0, and the instructions of
+    /// `prompts/instructions.md`.
     fn default() -> Self {
         Self {
             instructions: prompt::INSTRUCTIONS.trim().to_owned(),
+            protocol: CallProtocol::Tools,
+            prompt_tokens: 100_000,
             max_turns: 12,
             max_failed_calls: 3,
             code_tool: None,

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use greensand_llm::{ModelBackend, ModelError};
+use greensand_llm::{ModelBackend, ModelError, ModelErrorKind};
 use greensand_types::{ConversationRecord, FunctionRuntime, HostFault, Registration, Task, TaskId, Verdict};
 
 use crate::dialogue::{Dialogue, Ending, Occasion, Step};
@@ -29,9 +29,9 @@ pub struct SolveInputs<'a> {
 
 /// A task that could not be worked on to its end: it has no score, which is missing data and not a zero.
 ///
-/// A conversation that has grown past the context of the model is one of these, as the endpoint refuses it. The set may
-/// be its cause: what one call shows is bounded ([`AnswerBounds`](crate::AnswerBounds)), but not the sum of many calls.
-/// Sets are compared on the tasks that both have a score for, so this may flatter such a set, by a share of the tasks of
+/// A conversation that has grown past the context of the model is one of these, but only where it does not help to cut and
+/// leave out answers of calls: to [`prompt_tokens`](AgentSettings::prompt_tokens) before anything is sent, and once more to
+/// half of what was sent when the endpoint says that it was too long. It is then missing and never a zero. Sets are compared on the tasks that both have a score for, so this may flatter such a set, by a share of the tasks of
 /// `max_missing` at most: a run ends when more of them lack a score.
 #[derive(Debug, thiserror::Error)]
 pub enum SolveError {
@@ -74,8 +74,16 @@ pub async fn solve(inputs: SolveInputs<'_>) -> Result<ConversationRecord, SolveE
                 let request = question.request();
                 let reply = backend.chat(&request).await;
                 let turn = request.turn;
-                let reply = reply.map_err(|source| SolveError::Model { task: task.id.clone(), turn, source })?;
-                question.replied(reply)
+                match reply {
+                    Ok(reply) => question.replied(reply),
+                    Err(source) => {
+                        let is_overflow = source.kind() == ModelErrorKind::ContextOverflow;
+                        match is_overflow.then(|| question.overflowed()).flatten() {
+                            Some(shorter) => Step::AskModel(shorter),
+                            None => return Err(SolveError::Model { task: task.id.clone(), turn, source }),
+                        }
+                    }
+                }
             }
             Step::RunCall(pending) => match runtime.invoke(pending.invocation().clone()).await {
                 Ok(outcome) => pending.answered(outcome),

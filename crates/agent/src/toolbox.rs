@@ -246,6 +246,6 @@ fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
 }
 
 /// Makes text of the model fit to stand between backticks.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     text.chars().take(80).map(|c| if c.is_control() || c == '`' { '\u{fffd}' } else { c }).collect()
 }

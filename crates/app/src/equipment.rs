@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use greensand_agent::{AgentSettings, FencedBlocks, OpenScorerError, Scorer, code_tool_name, open_scorer};
+use greensand_agent::{
+    AgentSettings, CallProtocol, FencedBlocks, OpenScorerError, Scorer, code_tool_name, open_scorer,
+};
 use greensand_llm::{
     ApiKey, BackendSettings, ModelBackend, OpenAiSettings, OpenBackendError, ReplaySettings, Role, ScriptedSettings,
     UnknownBackendError, find_backend, open_backend,
@@ -232,6 +234,8 @@ fn agent(settings: &Settings, limits: BTreeMap<Language, Limits>) -> Result<Agen
     let fenced = settings.agent.code_tool.clone().filter(|_| settings.agent.run_fenced_blocks);
     Ok(AgentSettings {
         instructions,
+        protocol: if settings.agent.uses_tools { CallProtocol::Tools } else { CallProtocol::Text },
+        prompt_tokens: usize::try_from(settings.agent.prompt_tokens).unwrap_or(usize::MAX),
         max_turns: settings.agent.max_turns,
         max_failed_calls: settings.agent.max_failed_calls,
         code_tool: settings.agent.code_tool.clone(),

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use greensand_llm::{ChatReply, ChatRequest, ConcurrencyReport, ModelBackend, ModelError, ModelErrorKind, Role};
+use greensand_llm::{
+    ChatReply, ChatRequest, ConcurrencyReport, FinishReason, ModelBackend, ModelError, ModelErrorKind, Role,
+};
 use greensand_types::{
     BoxFuture, CallOutcome, ContentId, ContentIdBuilder, DescribeOutcome, Encoding, Entry, FunctionRuntime,
-    GrantedFunction, HostFault, Invocation, Language, Limits, SourceText,
+    GrantedFunction, HostFault, Invocation, Language, Limits, SourceText, TokenUsage,
 };
 
 use crate::causes::with_causes;
@@ -28,14 +30,17 @@ impl RecordingBackend {
 
     async fn ask(&self, request: &ChatRequest) -> Result<ChatReply, ModelError> {
         if let Some(reply) = self.run.kept_reply(&self.identity, request).map_err(|error| self.unkept(error))? {
-            return Ok(reply);
+            return overflow_of(reply);
         }
         if let Some(error) = self.must_be_kept(request)? {
             return Err(error);
         }
-        let reply = self.backend.chat(request).await?;
+        let reply = match self.backend.chat(request).await {
+            Err(error) if error.kind() == ModelErrorKind::ContextOverflow => reply_of(&error),
+            reply => reply?,
+        };
         self.run.keep_reply(&self.identity, request, &reply).map_err(|error| self.unkept(error))?;
-        Ok(reply)
+        overflow_of(reply)
     }
 
     /// Returns the error of a request whose reply must be there: everything is, in a replay, and a step that stands in the
@@ -79,6 +84,29 @@ impl ModelBackend for RecordingBackend {
 
     fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {
         Box::pin(self.ask(request))
+    }
+}
+
+/// How a reply ends that says that the conversation was too long for the model.
+///
+/// What is asked next follows from it, so it is kept like a reply: a replay must meet it again.
+const OVERFLOW: &str = "context_overflow";
+
+fn reply_of(overflow: &ModelError) -> ChatReply {
+    ChatReply {
+        text: overflow.to_string(),
+        calls: Vec::new(),
+        finish: FinishReason::from(OVERFLOW),
+        usage: TokenUsage::default(),
+    }
+}
+
+fn overflow_of(reply: ChatReply) -> Result<ChatReply, ModelError> {
+    let is_overflow = reply.finish.as_str() == OVERFLOW && reply.usage == TokenUsage::default();
+    match is_overflow {
+        true => Err(ModelError::new(ModelErrorKind::ContextOverflow, reply.text)
+            .with_hint("lower `agent.prompt_tokens` (assistant) or `training.prompt_tokens` (optimizer)")),
+        false => Ok(reply),
     }
 }
 

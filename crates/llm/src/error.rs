@@ -27,6 +27,8 @@ pub enum ModelErrorKind {
     Authentication,
     /// The endpoint has no such model.
     UnknownModel,
+    /// The conversation is longer than the context of the model.
+    ContextOverflow,
     /// What came back is not a chat completion.
     BadReply,
     /// The script or the journal has no reply to this request.
@@ -46,6 +48,7 @@ impl ModelErrorKind {
             Self::Refused { .. } => "refused",
             Self::Authentication => "authentication",
             Self::UnknownModel => "unknown_model",
+            Self::ContextOverflow => "context_overflow",
             Self::BadReply => "bad_reply",
             Self::Exhausted => "exhausted",
             Self::BudgetSpent => "budget_spent",
@@ -112,6 +115,7 @@ impl ModelError {
             | ModelErrorKind::Refused { .. }
             | ModelErrorKind::Authentication
             | ModelErrorKind::UnknownModel
+            | ModelErrorKind::ContextOverflow
             | ModelErrorKind::Exhausted
             | ModelErrorKind::BudgetSpent => false,
         }
@@ -128,6 +132,7 @@ impl ModelError {
             ModelErrorKind::QuotaSpent
             | ModelErrorKind::Authentication
             | ModelErrorKind::UnknownModel
+            | ModelErrorKind::ContextOverflow
             | ModelErrorKind::Exhausted
             | ModelErrorKind::BudgetSpent => false,
         }
@@ -145,6 +150,7 @@ impl ModelError {
             | ModelErrorKind::TimedOut
             | ModelErrorKind::RateLimited
             | ModelErrorKind::Refused { .. }
+            | ModelErrorKind::ContextOverflow
             | ModelErrorKind::BadReply
             | ModelErrorKind::Exhausted => false,
         }

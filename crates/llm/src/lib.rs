@@ -53,6 +53,7 @@ mod limit;
 mod reply;
 mod request;
 mod text;
+mod text_calls;
 mod wire;
 
 pub use api_key::ApiKey;
@@ -64,6 +65,7 @@ pub use error::{ModelError, ModelErrorKind};
 pub use limit::{ConcurrencyReport, LimitCause, LimitChange};
 pub use reply::{ChatReply, FinishReason};
 pub use request::{ChatRequest, Role, Sampling, ToolDefinition};
+pub use text_calls::{CallShape, Flaw, TextCalls, UnreadableCall, read_text_calls};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

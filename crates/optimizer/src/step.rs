@@ -5,12 +5,13 @@
 //! A refused action goes back with its reason, as the answer to its call. Nothing is silent: the [`StepReport`] holds every
 //! proposal, and a [`StepError`] keeps what was proposed before the fault.
 
+use std::collections::BTreeSet;
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use greensand_llm::{ChatReply, ChatRequest, ModelBackend, ModelError, Role, Sampling};
+use greensand_llm::{ChatReply, ChatRequest, ModelBackend, ModelError, ModelErrorKind, Role, Sampling};
 use greensand_types::{
     Action, ContentId, ConversationRecord, FunctionCall, FunctionRuntime, FunctionSet, Gate, Language, Message,
     Proposal, Rejection, StepEnd, StepReport, Task, TokenUsage,
@@ -22,7 +23,7 @@ use crate::admission::{
 };
 use crate::evidence::EvidenceBook;
 use crate::prompt::{self, Prompt};
-use crate::reading::{Reading, read_reply, says_terminate};
+use crate::reading::{BrokenShape, Reading, read_reply, says_terminate};
 use crate::training::FailedSet;
 
 /// More actions than this of one reply are dropped: they are neither looked at nor sent back.
@@ -30,6 +31,9 @@ const MAX_CALLS_PER_REPLY: usize = 16;
 
 /// So much of an unusable reply is kept in the conversation, in characters.
 const KEPT_REPLY: usize = 4000;
+
+/// So often the prompt is halved when it does not fit into the context of the model.
+const MAX_TIMES_SHORTENED: u32 = 4;
 
 /// How the model says what it wants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,7 +56,8 @@ pub struct StepSettings {
     ///
     /// No tokens are counted: four characters are taken for one, which is too few where the text is not English or code.
     /// Of a set of more than about thirty functions the default shows those that matter most, and lists the others. The
-    /// replies and answers of the step come on top.
+    /// replies and answers of the step come on top. Where the endpoint says that the context of the model is exceeded, the prompt
+    /// is written again with half of it, four times at most.
     pub prompt_token_budget: usize,
     /// The most functions that a task is offered; the model is told so once the set has more. Default 0, for all.
     pub offered_functions: usize,
@@ -182,6 +187,10 @@ struct Step<'a> {
     turn: u32,
     actions: u32,
     fruitless_replies: u32,
+    broken_shapes: BTreeSet<BrokenShape>,
+    /// The budget that the prompt was written with.
+    budget: usize,
+    times_shortened: u32,
 }
 
 /// What the actions of one reply came to.
@@ -207,6 +216,9 @@ impl<'a> Step<'a> {
             turn: 0,
             actions: 0,
             fruitless_replies: 0,
+            broken_shapes: BTreeSet::new(),
+            budget: settings.prompt_token_budget,
+            times_shortened: 0,
         }
     }
 
@@ -230,11 +242,32 @@ impl<'a> Step<'a> {
             return Ok(StepEnd::ActionsSpent);
         }
         loop {
-            let reply = backend.chat(&self.request()).await?;
+            let reply = match backend.chat(&self.request()).await {
+                Err(error) if error.kind() == ModelErrorKind::ContextOverflow && self.shorten() => continue,
+                reply => reply?,
+            };
             if let Some(end) = self.take(reply).await? {
                 return Ok(end);
             }
         }
+    }
+
+    /// Writes the prompt again with half of what it has; says whether it became shorter.
+    ///
+    /// The replies and answers of the step so far stay: they are what the model has done.
+    fn shorten(&mut self) -> bool {
+        let size: usize = self.messages.iter().take(2).map(characters_of).sum();
+        self.times_shortened += 1;
+        self.budget = self.budget.min(size / prompt::CHARACTERS_PER_TOKEN) / 2;
+        let settings = StepSettings { prompt_token_budget: self.budget, ..self.settings.clone() };
+        let Prompt { system, mut user } = prompt::write(&self.input, &settings);
+        user.push_str(prompt::SHORTENED);
+        let is_shorter = system.chars().count() + user.chars().count() < size;
+        if is_shorter {
+            self.messages[0] = Message::System { text: system };
+            self.messages[1] = Message::User { text: user };
+        }
+        is_shorter && self.times_shortened <= MAX_TIMES_SHORTENED
     }
 
     fn request(&self) -> ChatRequest {
@@ -261,7 +294,14 @@ impl<'a> Step<'a> {
         self.usage += reply.usage;
         let answers = match read_reply(&reply) {
             Reading::Nothing => return Ok(Some(StepEnd::Terminated)),
-            Reading::Unusable(reason) => self.answer_unusable(&reply, reason),
+            Reading::Unusable { shape, reason } => {
+                let answers = self.answer_unusable(&reply, reason);
+                if !self.broken_shapes.insert(shape) {
+                    // What was explained once and came again would come a third time, and be paid for.
+                    return Ok(Some(StepEnd::RetriesSpent));
+                }
+                answers
+            }
             Reading::Calls(calls) => {
                 let answers = self.examine_all(&calls).await?;
                 self.answer_calls(reply.text.clone(), calls, &answers);
@@ -448,6 +488,13 @@ impl<'a> Step<'a> {
             usage: self.usage,
         };
         StepError { epoch: self.input.epoch, kind, partial: Box::new(partial) }
+    }
+}
+
+fn characters_of(message: &Message) -> usize {
+    match message {
+        Message::System { text } | Message::User { text } | Message::Assistant { text, .. } => text.chars().count(),
+        Message::Tool { content, .. } => content.chars().count(),
     }
 }
 

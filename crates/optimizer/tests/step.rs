@@ -8,7 +8,7 @@ use std::future::{pending, poll_fn, ready};
 use std::sync::Arc;
 use std::task::Poll;
 
-use greensand_llm::{ChatReply, ChatRequest, ModelBackend, ModelError, Role};
+use greensand_llm::{ChatReply, ChatRequest, ModelBackend, ModelError, ModelErrorKind, Role};
 use greensand_optimizer::{
     ActionProtocol, EvidenceBook, StepErrorKind, StepInput, StepSettings, propose, propose_until,
 };
@@ -32,6 +32,66 @@ fn step_from(best: &Arc<FunctionSet>, model: &Model, settings: &StepSettings) ->
 fn step(replies: impl IntoIterator<Item = ChatReply>) -> (StepReport, Model) {
     let model = Model::says(replies);
     (step_from(&Arc::new(FunctionSet::empty()), &model, &settings()), model)
+}
+
+/// A model with a small context.
+struct Narrow {
+    model: Model,
+    context: usize,
+}
+
+impl ModelBackend for Narrow {
+    fn label(&self) -> String {
+        self.model.label()
+    }
+
+    fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {
+        if size(request) <= self.context {
+            return self.model.chat(request);
+        }
+        Box::pin(ready(Err(ModelError::new(ModelErrorKind::ContextOverflow, "too long"))))
+    }
+}
+
+fn size(request: &ChatRequest) -> usize {
+    request.messages.iter().map(|message| format!("{message:?}").len()).sum()
+}
+
+#[test]
+fn a_prompt_that_does_not_fit_is_written_again_with_half_of_it() {
+    let best = Arc::new(FunctionSet::empty());
+    let records: Vec<_> = (0..60).map(|number| record(&format!("task-{number}"), &best, number % 2 == 0)).collect();
+    let (failures, evidence) = (&[][..], &EvidenceBook::new());
+    let input = StepInput { best: &best, evidence, records: &records, failures, success_rate: 0.5, epoch: 1 };
+    let replies = || [call("add_function", times("double", 2)), text("TERMINATE")];
+    let whole = Model::says(replies());
+    let _ = block_on(propose(input, &whole, &Toy::default(), &settings())).unwrap();
+    let full = size(&whole.requests()[0]);
+
+    let narrow = Narrow { model: Model::says(replies()), context: full * 2 / 3 };
+    let report = block_on(propose(input, &narrow, &Toy::default(), &settings())).unwrap();
+    assert_eq!((report.end, names(&report)), (StepEnd::Terminated, vec!["double"]));
+    let asked = narrow.model.requests();
+    assert_eq!(asked.len(), 2, "what does not fit is no reply");
+    assert!(size(&asked[0]) <= full * 2 / 3);
+    let Message::User { text } = &asked[0].messages[1] else { panic!() };
+    assert!(text.contains("longer than your context and was shortened"), "{text}");
+
+    // A context that not even the instructions fit into ends the step with its reason, and is not asked for ever.
+    let narrow = Narrow { model: Model::says(replies()), context: 10 };
+    let error = block_on(propose(input, &narrow, &Toy::default(), &settings())).unwrap_err();
+    let StepErrorKind::Model(error) = error.kind else { panic!("{error:?}") };
+    assert_eq!(error.kind(), ModelErrorKind::ContextOverflow);
+}
+
+#[test]
+fn the_same_broken_block_is_explained_once_and_a_second_one_ends_the_step() {
+    let broken = || text("```json\n{\"action\": \"add_function\", \n```");
+    let unnamed = text("```json\n{\"name\": \"f\"}\n```");
+    let (report, model) = step([broken(), unnamed, broken(), broken()]);
+    assert_eq!((report.end, model.requests().len()), (StepEnd::RetriesSpent, 3));
+    assert!(model.told_after(0).contains("a block must be {\"action\""), "{}", model.told_after(0));
+    assert_eq!(report.proposals.len(), 3, "each is in the report");
 }
 
 fn names(report: &StepReport) -> Vec<&str> {

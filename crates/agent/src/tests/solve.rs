@@ -16,7 +16,11 @@ struct Solved {
 }
 
 fn run(settings: AgentSettings, set: &Registration, replies: Vec<ChatReply>, outcomes: Vec<CallOutcome>) -> Solved {
-    let (model, runtime) = (Model::new(replies), Runtime::new(outcomes));
+    run_with(Model::new(replies), settings, set, outcomes)
+}
+
+fn run_with(model: Model, settings: AgentSettings, set: &Registration, outcomes: Vec<CallOutcome>) -> Solved {
+    let runtime = Runtime::new(outcomes);
     let scorer = open_scorer("exact", &Map::new()).unwrap();
     let result = block_on(solve(SolveInputs {
         task: task("What is six times seven?", "42"),
@@ -462,4 +466,116 @@ fn records_own_their_messages() {
     assert_eq!(first, kept);
     assert_ne!(first.messages, second.messages);
     assert_eq!(Arc::strong_count(&first.task), 2, "only the clone shares the task");
+}
+
+fn by_text() -> AgentSettings {
+    AgentSettings { protocol: CallProtocol::Text, ..settings() }
+}
+
+const TEXT_CALL: &str = "I call it.\n```json\n{\"call\": \"product\", \"arguments\": {\"a\": 6, \"b\": 7}}\n```";
+const BROKEN_CALL: &str = "```json\n{\"call\": \"product\", \"arguments\": {\"a\": 6\n```";
+
+#[test]
+fn a_model_without_tool_calls_calls_by_text() {
+    let set = registration(&[("product", &["a", "b"])]);
+    let settings = AgentSettings { code_tool: Some("python".parse().unwrap()), ..by_text() };
+    let code = "```json\n{\"call\": \"run_python\", \"arguments\": {\"code\": \"6 *\n 7\"}}\n```";
+    let replies = vec![says(TEXT_CALL), says(code), says("\\boxed{42}")];
+    let solved = run(settings, &set, replies, vec![returned("42"), returned("42")]);
+    let requests = solved.model.requests.lock().unwrap();
+    assert!(requests.iter().all(|request| request.tools.is_empty()));
+    let Message::System { text } = &requests[0].messages[0] else { panic!() };
+    assert!(text.starts_with("Be exact.") && text.contains("- `product`: does product"), "{text}");
+    assert!(text.contains("- `run_python`") && text.contains("{\"call\": \"name_of_the_function\""), "{text}");
+    let Message::User { text } = &requests[1].messages[3] else { panic!() };
+    assert_eq!(text, "Your call of `product` came to this.\nvalue: 42");
+    let invocations = solved.runtime.invocations.lock().unwrap();
+    assert_eq!(invocations[0].entry, Entry::Function("product".into()));
+    assert_eq!(&*invocations[1].source.text, "6 *\n 7");
+    let record = solved.result.unwrap();
+    assert!(record.verdict.is_satisfied);
+    assert_eq!(record.calls.len(), 2);
+}
+
+#[test]
+fn the_same_broken_call_is_explained_once_and_never_paid_for_a_third_time() {
+    let set = registration(&[("product", &["a", "b"])]);
+    let replies = vec![says(BROKEN_CALL), says(BROKEN_CALL), says("\\boxed{42}")];
+    let solved = run(by_text(), &set, replies, Vec::new());
+    let requests = solved.model.requests.lock().unwrap();
+    assert_eq!(requests.len(), 3);
+    let last = |request: usize| match requests[request].messages.last() {
+        Some(Message::User { text }) => text.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(last(1).contains("could not be read") && last(1).contains("{\"call\": "), "{}", last(1));
+    assert!(last(2).contains("cannot call functions or run code any more"), "{}", last(2));
+    let record = solved.result.unwrap();
+    assert!(record.verdict.is_satisfied);
+    let refused: Vec<_> = record.calls.iter().map(|call| (call.call.name.as_str(), &call.answer)).collect();
+    assert_eq!(refused.len(), 2, "both are in the record");
+    assert!(refused.iter().all(|(name, answer)| {
+        *name == "(unreadable call)" && matches!(answer, CallAnswer::Refused(reason) if reason.contains("not JSON"))
+    }));
+}
+
+#[test]
+fn an_answer_in_json_is_an_answer_in_the_text_protocol() {
+    let set = registration(&[("product", &["a", "b"])]);
+    let solved = run(by_text(), &set, vec![says("```json\n{\"total\": 42}\n```")], Vec::new());
+    assert_eq!(solved.result.unwrap().calls.len(), 0);
+}
+
+#[test]
+fn a_model_that_ignores_tools_and_writes_its_call_is_understood() {
+    let set = registration(&[("product", &["a", "b"])]);
+    let replies = vec![says(TEXT_CALL), says("\\boxed{42}")];
+    let solved = run(settings(), &set, replies, vec![returned("42")]);
+    assert!(solved.result.as_ref().unwrap().verdict.is_satisfied);
+    assert_eq!(solved.runtime.invocations.lock().unwrap().len(), 1);
+    // What stands behind a call may be the answer: it is not for us to choose.
+    let unclear = format!("{TEXT_CALL}\nSo it is \\boxed{{42}}.");
+    let solved = run(settings(), &set, vec![says(&unclear)], Vec::new());
+    assert_eq!(solved.result.unwrap().calls.len(), 0);
+}
+
+#[test]
+fn answers_of_calls_are_given_up_when_the_prompt_is_full() {
+    let set = registration(&[("total", &["a"])]);
+    let long = || returned(&format!("\"{}\"", "x".repeat(5000)));
+    let ask = |id: &str| calls(&[(id, "total", "{\"a\": 1}")]);
+    let replies = || vec![ask("1"), ask("2"), ask("3"), says("\\boxed{42}")];
+    let full = run(settings(), &set, replies(), vec![long(), long(), long()]);
+    let solved =
+        run(AgentSettings { prompt_tokens: 2000, ..settings() }, &set, replies(), vec![long(), long(), long()]);
+    let requests = solved.model.requests.lock().unwrap();
+    assert!(crate::shorten::characters(&requests[3].messages) <= 8000);
+    let Message::Tool { content, .. } = &requests[3].messages[3] else { panic!() };
+    assert!(content.contains("characters left out"), "{content}");
+    let record = solved.result.unwrap();
+    assert_eq!(record.messages, full.result.unwrap().messages, "the record keeps everything");
+}
+
+#[test]
+fn a_context_that_is_exceeded_is_met_with_half_of_the_prompt_once() {
+    let set = registration(&[("total", &["a"])]);
+    let long = || returned(&format!("\"{}\"", "x".repeat(5000)));
+    let replies = || vec![calls(&[("1", "total", "{\"a\": 1}")]), says("\\boxed{42}")];
+    let model = Model::new(replies()).with_context(4000);
+    let solved = run_with(model, settings(), &set, vec![long()]);
+    assert!(solved.result.unwrap().verdict.is_satisfied);
+    let requests = solved.model.requests.lock().unwrap();
+    assert_eq!(requests.len(), 3);
+    assert_eq!((requests[1].turn, requests[2].turn), (1, 1));
+    assert_ne!(requests[1].digest(), requests[2].digest());
+    drop(requests);
+
+    // Nothing to give up: it is missing, and neither asked for ever nor wrong.
+    for (context, asked) in [(10, 1), (700, 3)] {
+        let model = Model::new(replies()).with_context(context);
+        let solved = run_with(model, settings(), &set, vec![long()]);
+        let Err(SolveError::Model { source, .. }) = solved.result else { panic!("{context}") };
+        assert_eq!(source.kind(), greensand_llm::ModelErrorKind::ContextOverflow);
+        assert_eq!(solved.model.requests.lock().unwrap().len(), asked, "{context}");
+    }
 }

@@ -16,11 +16,17 @@ use serde_json::{Map, Value, json};
 pub(super) struct Model {
     replies: Mutex<VecDeque<ChatReply>>,
     pub(super) requests: Mutex<Vec<ChatRequest>>,
+    context: usize,
 }
 
 impl Model {
     pub(super) fn new(replies: Vec<ChatReply>) -> Self {
-        Self { replies: Mutex::new(replies.into()), requests: Mutex::new(Vec::new()) }
+        Self { replies: Mutex::new(replies.into()), requests: Mutex::new(Vec::new()), context: usize::MAX }
+    }
+
+    /// Refuses conversations that are longer.
+    pub(super) fn with_context(self, context: usize) -> Self {
+        Self { context, ..self }
     }
 }
 
@@ -31,6 +37,11 @@ impl ModelBackend for Model {
 
     fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {
         self.requests.lock().unwrap().push(request.clone());
+        let size: usize = request.messages.iter().map(|message| format!("{message:?}").len()).sum();
+        if size > self.context {
+            let error = ModelError::new(ModelErrorKind::ContextOverflow, "the context is exceeded");
+            return Box::pin(ready(Err(error)));
+        }
         let reply = self.replies.lock().unwrap().pop_front();
         Box::pin(ready(reply.ok_or_else(|| ModelError::new(ModelErrorKind::Unreachable, "no reply is left"))))
     }

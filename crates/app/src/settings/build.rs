@@ -183,6 +183,8 @@ fn agent(layer: &Reader<'_>) -> Result<AgentSection, SettingsError> {
     }
     Ok(AgentSection {
         instructions: layer.path("agent.instructions"),
+        uses_tools: layer.text("agent.protocol").as_deref() != Some("text"),
+        prompt_tokens: layer.count("agent.prompt_tokens"),
         max_turns: layer.count("agent.max_turns"),
         max_failed_calls: layer.count("agent.max_failed_calls"),
         code_tool,

@@ -115,6 +115,8 @@ pub(super) static KEYS: &[Key] = &[
     key("optimizer.model.max_tokens", Kind::Integer(1, 10_000_000)),
     key("optimizer.model.seed", SEED),
     key("agent.instructions", Kind::Path),
+    key("agent.protocol", Kind::Choice(|| vec!["tools", "text"])),
+    key("agent.prompt_tokens", Kind::Integer(1000, 10_000_000)),
     key("agent.max_turns", COUNT),
     key("agent.max_failed_calls", COUNT),
     key("agent.code_tool", Kind::Text),

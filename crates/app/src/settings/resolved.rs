@@ -150,6 +150,10 @@ pub struct ModelSection {
 pub struct AgentSection {
     /// The file whose text replaces the built-in instructions.
     pub instructions: Option<PathBuf>,
+    /// Whether functions are offered as tools; else they are called by text.
+    pub uses_tools: bool,
+    /// About how many tokens a request may have.
+    pub prompt_tokens: u32,
     /// The most replies for one task.
     pub max_turns: u32,
     /// The most calls that may fail for one task.

@@ -319,7 +319,7 @@ impl<'a> Session<'a> {
 
 /// Says whether an endpoint refused this request for itself, and would again.
 fn concerns_this_request(error: &ModelError) -> bool {
-    matches!(error.kind(), ModelErrorKind::Refused { .. }) && !error.is_transient()
+    matches!(error.kind(), ModelErrorKind::Refused { .. } | ModelErrorKind::ContextOverflow) && !error.is_transient()
 }
 
 fn decision_record(epoch: u32, set: ContentId, best: ContentId, decision: &Decision) -> DecisionRecord {

@@ -87,6 +87,7 @@ impl Completion {
             text if text.is_empty() => message.refusal.map(text_of).unwrap_or_default(),
             text => text,
         };
+        let text = without_reasoning(&text);
         Ok(ChatReply { text, calls, finish, usage: usage(self.usage.as_ref()) })
     }
 }
@@ -100,6 +101,26 @@ fn text_of(content: Value) -> String {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => String::new(),
     }
+}
+
+/// Drops the reasoning that some servers leave in the content: it is no answer, holds no calls, and is not to be sent back.
+///
+/// It stands before everything else, between `<think>` and `</think>`; some templates open it in the prompt, so that only
+/// its end is in the reply. Without an end all of it is reasoning that was cut off. Tags further inside are text.
+fn without_reasoning(text: &str) -> String {
+    const TAGS: [(&str, &str); 3] =
+        [("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<reasoning>", "</reasoning>")];
+    let mut rest = text;
+    let mut is_opened = false;
+    while let Some((open, close)) = TAGS.iter().find(|(open, _)| rest.trim_start().starts_with(open)) {
+        is_opened = true;
+        let inside = &rest.trim_start()[open.len()..];
+        rest = inside.split_once(close).map_or("", |(_, after)| after);
+    }
+    if !is_opened && !text.contains("<think>") {
+        rest = text.split_once("</think>").map_or(text, |(_, after)| after);
+    }
+    if rest.len() == text.len() { text.to_owned() } else { rest.trim_start().to_owned() }
 }
 
 fn call(call: ToolCall) -> FunctionCall {
@@ -228,6 +249,25 @@ mod tests {
         let parts = json!([{ "type": "text", "text": "a" }, { "type": "image" }, "b", 3]);
         assert_eq!(says(json!({ "content": parts })).text, "ab");
         assert_eq!(says(json!({ "content": null, "refusal": "I may not" })).text, "I may not");
+    }
+
+    #[test]
+    fn reasoning_is_no_part_of_the_answer() {
+        for (content, text) in [
+            ("<think>\n2? 3?\n</think>\n\nIt is 2.", "It is 2."),
+            ("  <think>a</think><think>b</think> 2", "2"),
+            ("<thinking>a</thinking>2", "2"),
+            ("<think>cut of", ""),
+            ("first I think\n</think>\n2", "2"),
+            ("2", "2"),
+            (" 2 ", " 2 "),
+            ("Write `<think>` and `</think>` around it.", "Write `<think>` and `</think>` around it."),
+            ("<think>```json\n{\"call\": \"f\"}\n```</think>done", "done"),
+        ] {
+            assert_eq!(says(json!({ "content": content, "reasoning_content": "r", "reasoning": "r" })).text, text);
+        }
+        let reply = says(json!({ "content": null, "reasoning_content": "it must be 2", "reasoning_details": [1] }));
+        assert_eq!(reply.text, "", "reasoning is not taken for an answer");
     }
 
     #[test]

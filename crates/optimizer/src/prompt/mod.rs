@@ -23,6 +23,12 @@ const EACH_OTHER: &str = include_str!("../prompts/each_other.md");
 const PROTOCOL_TOOLS: &str = include_str!("../prompts/protocol_tools.md");
 const PROTOCOL_TEXT: &str = include_str!("../prompts/protocol_text.md");
 
+/// What ends a prompt that was written again because it did not fit.
+pub(crate) const SHORTENED: &str = include_str!("../prompts/shortened.md");
+
+/// What is taken for the length of a token.
+pub(crate) const CHARACTERS_PER_TOKEN: usize = 4;
+
 /// The two messages that a step begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Prompt {
@@ -33,7 +39,7 @@ pub(crate) struct Prompt {
 /// Writes the prompt of a step.
 pub(crate) fn write(input: &StepInput<'_>, settings: &StepSettings) -> Prompt {
     let system = instructions(settings);
-    let budget = settings.prompt_token_budget.saturating_mul(4).saturating_sub(characters(&system));
+    let budget = settings.prompt_token_budget.saturating_mul(CHARACTERS_PER_TOKEN).saturating_sub(characters(&system));
     let mut user = current::write(input, budget / 2, settings);
     user.push_str(&failed::write(input, budget / 6));
     user.push_str(&record::write_all(input.records, budget.saturating_sub(characters(&user))));

@@ -10,7 +10,7 @@ use super::settings::{CheckedSettings, OpenAiSettings};
 use crate::limit::Observed;
 use crate::text::quotable;
 use crate::wire::NotACompletion;
-use crate::{ModelError, ModelErrorKind};
+use crate::{ModelError, ModelErrorKind, TokenLimitField};
 
 /// The longest quotation of what an endpoint said, in characters.
 const MAX_QUOTE: usize = 300;
@@ -98,6 +98,7 @@ impl Fault {
                 | ModelErrorKind::UnknownModel
                 | ModelErrorKind::Unreachable
                 | ModelErrorKind::TimedOut
+                | ModelErrorKind::ContextOverflow
                 | ModelErrorKind::BadReply
                 | ModelErrorKind::Exhausted
                 | ModelErrorKind::BudgetSpent => false,
@@ -223,18 +224,28 @@ fn refusal(
         ModelErrorKind::UnknownModel => {
             (format!("has no model `{model}`"), "check `model`; many endpoints list theirs under `/models`".to_owned())
         }
+        ModelErrorKind::ContextOverflow => (
+            format!("says that the conversation is longer than the context of model `{model}`"),
+            "lower `agent.prompt_tokens` (assistant) or `training.prompt_tokens` (optimizer), or `max_tokens`"
+                .to_owned(),
+        ),
         ModelErrorKind::Refused { .. }
         | ModelErrorKind::Unreachable
         | ModelErrorKind::TimedOut
         | ModelErrorKind::BadReply
         | ModelErrorKind::Exhausted
-        | ModelErrorKind::BudgetSpent => ("answered with an error".to_owned(), hint_for(status, location, checked)),
+        | ModelErrorKind::BudgetSpent => {
+            ("answered with an error".to_owned(), hint_for(status, location, &code_and_message(body).1, checked))
+        }
     };
     let error = ModelError::new(kind, format!("`{endpoint}` {what} (status {status}){tries}{quote}"));
     if hint.is_empty() { error } else { error.with_hint(hint) }
 }
 
-fn hint_for(status: u16, location: Option<&str>, checked: &CheckedSettings) -> String {
+fn hint_for(status: u16, location: Option<&str>, message: &str, checked: &CheckedSettings) -> String {
+    if let (400 | 422, Some(hint)) = (status, hint_for_field(message, checked.settings.token_limit_field)) {
+        return hint;
+    }
     match (status, location) {
         (300..400, Some(location)) => {
             let location = harmless(location.to_owned(), checked);
@@ -245,10 +256,48 @@ fn hint_for(status: u16, location: Option<&str>, checked: &CheckedSettings) -> S
             format!("the endpoint may refuse this request only; if it refuses every one, check the key in `{variable}`")
         }
         (404 | 405, _) => "check `base_url`; it often ends in `/v1`".to_owned(),
-        (413, _) => "the conversation is larger than the endpoint takes".to_owned(),
         (500.., _) => "the fault is the endpoint's; try again later".to_owned(),
         _ => String::new(),
     }
+}
+
+/// Names the setting behind a field that an endpoint does not take, as many do not for reasoning models.
+fn hint_for_field(message: &str, token_limit_field: TokenLimitField) -> Option<String> {
+    const REFUSALS: [&str; 9] = [
+        "unsupported",
+        "not support",
+        "does not allow",
+        "not allowed",
+        "unknown",
+        "unrecognized",
+        "unexpected",
+        "not permitted",
+        "deprecated",
+    ];
+    let message = message.to_lowercase();
+    if !REFUSALS.iter().any(|word| message.contains(word)) {
+        return None;
+    }
+    let names = |field: &str| {
+        let word = |c: char| !c.is_alphanumeric() && c != '_';
+        message.split(word).any(|found| found == field)
+    };
+    let [max_tokens, max_completion_tokens] = TokenLimitField::ALL;
+    // A refusal of one of the two often recommends the other.
+    if names(token_limit_field.as_str()) {
+        let other = if token_limit_field == max_tokens { max_completion_tokens } else { max_tokens };
+        return Some(format!("set `token_limit_field` to \"{}\", or leave out `max_tokens`", other.as_str()));
+    }
+    if names("temperature") {
+        return Some("leave out `temperature`: many reasoning models take none".to_owned());
+    }
+    if names("seed") {
+        return Some("leave out the `seed` of the model".to_owned());
+    }
+    if names("tools") || names("tool") || message.contains("function call") {
+        return Some("set `agent.protocol` (assistant) or `optimizer.protocol` to \"text\"".to_owned());
+    }
+    None
 }
 
 /// Decides what an error is about: the status first, then what the body says of a code.
@@ -261,11 +310,34 @@ fn kind_of_refusal(status: u16, body: &str) -> ModelErrorKind {
         402 => ModelErrorKind::QuotaSpent,
         429 if code == "insufficient_quota" => ModelErrorKind::QuotaSpent,
         429 => ModelErrorKind::RateLimited,
+        413 => ModelErrorKind::ContextOverflow,
+        400 | 422 | 500 if speaks_of_overflow(&code.to_lowercase(), &message) => ModelErrorKind::ContextOverflow,
         400..500 if code == "model_not_found" => ModelErrorKind::UnknownModel,
         404 if message.contains("model") => ModelErrorKind::UnknownModel,
         400 if message.contains("invalid model") => ModelErrorKind::UnknownModel,
         _ => ModelErrorKind::Refused { status },
     }
+}
+
+/// Says whether an error is that the conversation does not fit, in one of the spellings of servers.
+fn speaks_of_overflow(code: &str, message: &str) -> bool {
+    const CODES: [&str; 3] = ["context_length_exceeded", "exceed_context_size_error", "string_above_max_length"];
+    const PHRASES: [&str; 12] = [
+        "maximum context length",
+        "context length exceeded",
+        "exceeds the context",
+        "exceed the context",
+        "exceeds context",
+        "exceeds the available context",
+        "context window",
+        "context size",
+        "prompt is too long",
+        "input is too long",
+        "input token count",
+        "too large for model",
+    ];
+    let is_limit_of_reply = message.starts_with("max_tokens") || message.starts_with("max_completion_tokens");
+    CODES.contains(&code) || (!is_limit_of_reply && PHRASES.iter().any(|phrase| message.contains(phrase)))
 }
 
 /// Says whether a text is about who may ask, not about what was asked: some gateways answer 403 to a flagged text too.
@@ -437,5 +509,75 @@ mod tests {
         let fault = Fault::Refused { status: 307, asked_for: None, location, body: String::new() };
         let error = fault.into_error(1, &checked(Some("sk-1")));
         assert!(error.hint().unwrap().contains("`http://elsewhere/v1?key=[key]`"), "{:?}", error.hint());
+    }
+
+    #[test]
+    fn an_exceeded_context_is_known_in_the_usual_dialects() {
+        for (status, body) in [
+            (
+                400,
+                r#"{"error":{"message":"This model's maximum context length is 8192 tokens. However, you requested 9000 tokens","code":"context_length_exceeded"}}"#,
+            ),
+            (
+                400,
+                r#"{"object":"error","message":"This model's maximum context length is 4096 tokens. However, you requested 5000","code":400}"#,
+            ),
+            (
+                400,
+                r#"{"error":{"code":400,"message":"the request exceeds the available context size","type":"exceed_context_size_error"}}"#,
+            ),
+            (500, r#"{"error":{"message":"the request exceeds the available context size. try increasing it"}}"#),
+            (
+                400,
+                r#"{"error":{"type":"invalid_request_error","message":"prompt is too long: 210000 tokens > 200000 maximum"}}"#,
+            ),
+            (
+                400,
+                r#"{"error":{"message":"The input token count (1200000) exceeds the maximum number of tokens allowed"}}"#,
+            ),
+            (
+                400,
+                r#"{"message":"Prompt contains 40000 tokens, too large for model with 32768 maximum context length"}"#,
+            ),
+            (422, r#"{"detail":"Input is too long for requested model."}"#),
+            (413, "Request Entity Too Large"),
+        ] {
+            check(status, body, ModelErrorKind::ContextOverflow, false);
+        }
+        for (status, body) in [
+            (
+                400,
+                r#"{"error":{"message":"max_tokens is too large: 99999. This model supports at most 16384 completion tokens"}}"#,
+            ),
+            (400, r#"{"error":{"message":"the tool schema is too long"}}"#),
+            (401, r#"{"error":{"message":"maximum context length"}}"#),
+        ] {
+            let error = refused(status, body).into_error(1, &checked(None));
+            assert_ne!(error.kind(), ModelErrorKind::ContextOverflow, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_refused_is_told_by_its_setting() {
+        for (message, hint) in [
+            (
+                "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+                Some("`token_limit_field` to \"max_completion_tokens\""),
+            ),
+            ("Unsupported value: 'temperature' does not support 0.0 with this model.", Some("leave out `temperature`")),
+            ("`temperature` is deprecated for this model", Some("leave out `temperature`")),
+            ("Unknown field: seed", Some("leave out the `seed`")),
+            ("registry.local/gemma does not support tools", Some("`agent.protocol`")),
+            ("temperature must be at most 2", None),
+            ("bad schema", None),
+        ] {
+            let body = serde_json::json!({ "error": { "message": message } }).to_string();
+            let error = refused(400, &body).into_error(1, &checked(None));
+            assert_eq!(error.kind(), ModelErrorKind::Refused { status: 400 });
+            match hint {
+                Some(hint) => assert!(error.hint().is_some_and(|found| found.contains(hint)), "{:?}", error.hint()),
+                None => assert_eq!(error.hint(), None, "{message}"),
+            }
+        }
     }
 }

@@ -19,12 +19,13 @@ const MAX_REGEX_BYTES: usize = 1 << 20;
 /// The longest latency, in milliseconds.
 const MAX_LATENCY_MS: u32 = 600_000;
 
-const FAULTS: [(&str, ModelErrorKind); 8] = {
+const FAULTS: [(&str, ModelErrorKind); 9] = {
     use ModelErrorKind as Kind;
     [
         ("unreachable", Kind::Unreachable),
         ("timed_out", Kind::TimedOut),
         ("rate_limited", Kind::RateLimited),
+        ("context_overflow", Kind::ContextOverflow),
         ("quota_spent", Kind::QuotaSpent),
         ("authentication", Kind::Authentication),
         ("unknown_model", Kind::UnknownModel),
