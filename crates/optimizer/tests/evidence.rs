@@ -94,3 +94,24 @@ fn what_was_noted_of_a_function_that_nobody_knows_speaks_for_none() {
     assert_eq!((double.calls, double.held, double.mean_wall), (0, share(1, 1), None));
     assert!(double.errors.is_empty());
 }
+
+/// Ten sets of a large library, a thousand conversations under each: what a prompt asks of the book stays a matter of
+/// milliseconds (12 in a build without optimization).
+#[test]
+fn a_large_library_is_gathered_at_once() {
+    let library = set(&(2..302).map(|factor| times(&format!("times_{factor}"), factor)).collect::<Vec<_>>());
+    let mut book = EvidenceBook::new();
+    for epoch in 0..10_u32 {
+        let held = support::without(&library, &format!("times_{}", 2 + epoch));
+        let call = |n: u32| format!("times_{}", 20 + n % 280);
+        let records: Vec<_> = (0..1000)
+            .map(|n| record_with_call(&format!("t{n}"), &held, &call(n), returned(&json!(1)), (n + epoch) % 3 == 0))
+            .collect();
+        book.note_all(&held, epoch, &records);
+    }
+    let begun = std::time::Instant::now();
+    let evidence = book.on(&library);
+    let took = begun.elapsed();
+    assert_eq!(evidence.iter().map(|one| one.calls).sum::<u64>(), 10_000);
+    assert!(took < std::time::Duration::from_secs(2), "{took:?}");
+}
