@@ -16,6 +16,7 @@ mod optimizer;
 mod prompt;
 mod reading;
 mod retirement;
+mod statistics;
 mod step;
 mod strategy;
 mod training;
@@ -28,8 +29,11 @@ pub use credit::{Credit, CreditVerdict};
 pub use evidence::{CallNote, ConversationNote, Evidence, EvidenceBook, Share, signature_tokens};
 pub use optimizer::{AskVerdict, Optimizer, OptimizerError, OptimizerSettings, RecordError};
 pub use retirement::{Retirement, retirement};
+pub use statistics::{Interval, Sample, share_interval};
 pub use step::{
     ActionProtocol, PartialStep, StepError, StepErrorKind, StepInput, StepSettings, propose, propose_until,
 };
-pub use strategy::{Judgement, PairedScores, STRATEGIES, StrategyEntry, UnknownStrategyError, find_strategy};
-pub use training::{Decision, FailedSet, Measurement, Next, StopReason, Training, TrainingError, TrainingSettings};
+pub use strategy::{Judgement, PairedScores, Rules, STRATEGIES, StrategyEntry, UnknownStrategyError, find_strategy};
+pub use training::{
+    Comparison, Decision, FailedSet, Measurement, Next, StopReason, Training, TrainingError, TrainingSettings,
+};

@@ -186,22 +186,28 @@ impl State {
 
     /// Judges the registered set if it waits for that; a fault leaves everything as it was.
     fn judge(&mut self) -> Result<(), OptimizerError> {
-        let Next::Evaluate { set, epoch } = self.training.next() else {
+        let Next::Evaluate { set, epoch, trials } = self.training.next() else {
             return Ok(());
         };
         if self.recorded.is_empty() {
             return Err(OptimizerError::NoRecords { set: set.id().short() });
         }
         let tasks = if self.tasks.is_empty() { tasks_of(&self.recorded) } else { self.tasks.clone() };
-        let scores = tasks.iter().map(|task| mean_score(&self.recorded, task)).collect();
+        // However often a task was recorded, only the mean of its scores enters a comparison.
+        let scores = |task| vec![mean_score(&self.recorded, task); trials.len()];
+        let scores = tasks.iter().map(scores).collect();
         let decision = self.training.measured(Measurement { set: set.id(), scores })?;
         self.tasks = tasks;
         let recorded = std::mem::take(&mut self.recorded);
         self.evidence.note_all(&set, epoch, &recorded);
+        let Some(decision) = decision else { return Ok(()) };
         match decision {
             Decision::Baseline { .. } | Decision::Accepted { .. } => self.best_records = recorded,
             // The best set's records stay; those of a set that is not registered any more end with it.
-            Decision::RolledBack { .. } | Decision::Unchanged | Decision::NotCompared { .. } => {}
+            Decision::RolledBack { .. }
+            | Decision::Undecided { .. }
+            | Decision::Unchanged
+            | Decision::NotCompared { .. } => {}
         }
         self.last_decision = Some(decision);
         Ok(())

@@ -8,15 +8,18 @@
 //! The rules, all of them: the initial set is measured first and nothing is compared with "undefined"; an unchanged
 //! candidate costs an epoch but no evaluation; an accepted candidate becomes best, clears the failures and the
 //! count of fruitless epochs; anything else is rolled back; `patience` fruitless epochs in a row end the run; a tie is
-//! not an improvement; the result is the best set, which was measured. A score that is missing is never a zero: sets
+//! not an improvement; a comparison that is indecisive takes more trials of both sets, up to a cap, and is then no
+//! improvement; the result is the best set, which was measured. A score that is missing is never a zero: sets
 //! are compared on the tasks that both have a score for, and too many missing scores end the run.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use greensand_types::{ContentId, FunctionSet, StepReport};
 
-use crate::strategy::{Judgement, PairedScores, STRATEGIES, StrategyEntry};
+use crate::statistics::Interval;
+use crate::strategy::{Judgement, PairedScores, Rules, STRATEGIES, StrategyEntry};
 
 /// The rules of a run.
 #[derive(Debug, Clone)]
@@ -27,13 +30,42 @@ pub struct TrainingSettings {
     pub patience: u32,
     /// Which candidate is accepted. Default `greedy`.
     pub acceptance: &'static StrategyEntry,
+    /// How often a candidate that is no better may be accepted by chance, 0 to 1, where the strategy heeds that. Default 0.05.
+    pub false_accepts: f64,
+    /// How many independent trials of each task make a score. Default 1; 0 counts as 1.
+    pub repeats: u32,
+    /// The most trials that an indecisive comparison buys for each task. Default 1, which buys none.
+    ///
+    /// Every look at the same candidate is another chance of a false accept: `false_accepts` is shared evenly among all looks that
+    /// there may be (Bonferroni), whether they come or not.
+    pub max_trials: u32,
     /// The part of the tasks, 0 to 1, that may lack a score before the run ends. Default 0.2.
     pub max_missing: f64,
 }
 
+impl TrainingSettings {
+    fn repeats(&self) -> u32 {
+        self.repeats.max(1)
+    }
+
+    /// What one look at a candidate goes by.
+    fn rules(&self) -> Rules {
+        let looks = self.max_trials.max(self.repeats()).div_ceil(self.repeats());
+        Rules { false_accepts: self.false_accepts / f64::from(looks) }
+    }
+}
+
 impl Default for TrainingSettings {
     fn default() -> Self {
-        Self { max_epochs: 10, patience: 3, acceptance: &STRATEGIES[0], max_missing: 0.2 }
+        Self {
+            max_epochs: 10,
+            patience: 3,
+            acceptance: &STRATEGIES[0],
+            false_accepts: 0.05,
+            repeats: 1,
+            max_trials: 1,
+            max_missing: 0.2,
+        }
     }
 }
 
@@ -43,10 +75,13 @@ impl Default for TrainingSettings {
 pub enum Next {
     /// Score a set on every task, then call [`Training::measured`].
     Evaluate {
-        /// 0 for the initial set, else the epoch whose step proposed the set.
+        /// 0 for the initial set, else the epoch whose step proposed the candidate.
         epoch: u32,
-        /// The set that both roles are to be registered with.
+        /// The set that both roles are to be registered with: the candidate, or the best set where a comparison that was
+        /// indecisive takes more trials of both.
         set: Arc<FunctionSet>,
+        /// Which trials of each task: numbers that this set was not scored under before.
+        trials: Range<u32>,
     },
     /// Make one step from the best set, then call [`Training::proposed`].
     Propose {
@@ -103,8 +138,16 @@ impl fmt::Display for StopReason {
 pub struct Measurement {
     /// The set that was measured.
     pub set: ContentId,
-    /// One score per task; `None` is missing data (a fault of ours, of the network, of the model's server), not a zero.
-    pub scores: Vec<Option<f64>>,
+    /// For each task one score per trial; `None` is missing data (a fault of ours, of the network, of the model's server), not
+    /// a zero.
+    pub scores: Vec<Vec<Option<f64>>>,
+}
+
+impl Measurement {
+    /// One trial of each task.
+    pub fn once(set: ContentId, scores: impl IntoIterator<Item = Option<f64>>) -> Self {
+        Self { set, scores: scores.into_iter().map(|score| vec![score]).collect() }
+    }
 }
 
 /// What was decided about an epoch.
@@ -121,6 +164,10 @@ pub enum Decision {
         score: f64,
         /// The mean score of the set before it on the same tasks.
         previous: f64,
+        /// Why.
+        reason: String,
+        /// What was compared.
+        comparison: Comparison,
     },
     /// The best set stays; the candidate joins the failure record.
     RolledBack {
@@ -130,6 +177,19 @@ pub enum Decision {
         best: f64,
         /// Why.
         reason: String,
+        /// What was compared.
+        comparison: Comparison,
+    },
+    /// The comparison is indecisive: more trials of both sets are to be measured before it is decided.
+    Undecided {
+        /// The candidate's mean score so far, on the tasks that both sets have a score for.
+        score: f64,
+        /// The best set's mean score on the same tasks.
+        best: f64,
+        /// Why.
+        reason: String,
+        /// What was compared.
+        comparison: Comparison,
     },
     /// The step changed nothing, so nothing was measured.
     Unchanged,
@@ -140,6 +200,25 @@ pub enum Decision {
         /// All tasks.
         tasks: usize,
     },
+}
+
+/// How two sets compare on the same tasks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Comparison {
+    /// The mean difference, candidate minus best.
+    pub difference: f64,
+    /// Its standard error; nothing for a single task.
+    pub standard_error: Option<f64>,
+    /// Where it lies with a confidence of 95 %.
+    pub interval: Option<Interval>,
+    /// Tasks that both sets have a score for.
+    pub tasks: usize,
+    /// Tasks on which the candidate scores higher.
+    pub gained: usize,
+    /// Tasks on which it scores lower.
+    pub lost: usize,
+    /// Trials of each task that the candidate's scores are means of.
+    pub trials: u32,
 }
 
 /// A set that was measured and rolled back.
@@ -189,6 +268,16 @@ pub enum TrainingError {
         /// How many the first measurement had.
         expected: usize,
     },
+    /// A measurement has other trials than were asked for.
+    #[error("the measurement has {found} trials of task {index}; {expected} were asked for")]
+    TrialCount {
+        /// The position of the task, from 0.
+        index: usize,
+        /// How many trials there are.
+        found: usize,
+        /// How many were asked for.
+        expected: u32,
+    },
     /// A score is no number.
     #[error("the score of task {index} is `{score}`: not a number that can be compared")]
     NotAScore {
@@ -199,9 +288,42 @@ pub enum TrainingError {
     },
 }
 
+/// The scores of a set, task by task and trial by trial.
+#[derive(Debug, Clone, Default)]
+struct Trials {
+    /// How many trials each task has had.
+    count: u32,
+    tasks: Vec<Vec<Option<f64>>>,
+}
+
+impl Trials {
+    fn add(&mut self, trials: u32, scores: Vec<Vec<Option<f64>>>) {
+        self.count += trials;
+        self.tasks.resize(scores.len(), Vec::new());
+        for (task, more) in self.tasks.iter_mut().zip(scores) {
+            task.extend(more);
+        }
+    }
+
+    /// The mean of each task's trials that have a score; nothing, where none has.
+    fn means(&self) -> Vec<Option<f64>> {
+        self.tasks.iter().map(|trials| mean(trials)).collect()
+    }
+}
+
+/// A set that is being measured.
+#[derive(Debug, Clone)]
+struct Contest {
+    epoch: u32,
+    set: Arc<FunctionSet>,
+    trials: Trials,
+    /// How many trials both sets are to have before the next look.
+    wanted: u32,
+}
+
 #[derive(Debug, Clone)]
 enum Phase {
-    Evaluating { epoch: u32, set: Arc<FunctionSet> },
+    Evaluating(Contest),
     Proposing { epoch: u32 },
     Finished(StopReason),
 }
@@ -213,6 +335,8 @@ pub struct Training {
     phase: Phase,
     best: Arc<FunctionSet>,
     /// Empty until the initial set is measured.
+    best_trials: Trials,
+    /// Their means, task by task.
     best_scores: Vec<Option<f64>>,
     failures: Vec<FailedSet>,
     fruitless: u32,
@@ -223,10 +347,12 @@ pub struct Training {
 impl Training {
     /// Begins a run; the first thing to do is to measure the initial set.
     pub fn new(settings: TrainingSettings, initial: Arc<FunctionSet>) -> Self {
+        let phase = Phase::Evaluating(Contest::new(0, Arc::clone(&initial), settings.repeats()));
         Self {
             settings,
-            phase: Phase::Evaluating { epoch: 0, set: Arc::clone(&initial) },
+            phase,
             best: initial,
+            best_trials: Trials::default(),
             best_scores: Vec::new(),
             failures: Vec::new(),
             fruitless: 0,
@@ -237,7 +363,13 @@ impl Training {
     /// Returns what is to be done next; asking again gives the same answer.
     pub fn next(&self) -> Next {
         match &self.phase {
-            Phase::Evaluating { epoch, set } => Next::Evaluate { epoch: *epoch, set: Arc::clone(set) },
+            Phase::Evaluating(contest) => {
+                let (set, trials) = match self.best_lags(contest) {
+                    true => (&self.best, &self.best_trials),
+                    false => (&contest.set, &contest.trials),
+                };
+                Next::Evaluate { epoch: contest.epoch, set: Arc::clone(set), trials: trials.count..contest.wanted }
+            }
             Phase::Proposing { epoch } => Next::Propose { epoch: *epoch },
             Phase::Finished(reason) => Next::Finished(reason.clone()),
         }
@@ -250,35 +382,71 @@ impl Training {
             Phase::Proposing { .. } | Phase::Finished(StopReason::MaxEpochs { .. } | StopReason::Patience { .. }) => {
                 self.end_epoch(self.decided);
             }
-            Phase::Evaluating { .. } | Phase::Finished(StopReason::TooMuchMissing { .. }) => {}
+            Phase::Evaluating(_) | Phase::Finished(StopReason::TooMuchMissing { .. }) => {}
         }
     }
 
-    /// Takes the scores of the set that was to be evaluated, and decides about it.
+    /// Says whether the best set needs more trials before it can be compared.
+    fn best_lags(&self, contest: &Contest) -> bool {
+        contest.epoch > 0 && self.best_trials.count < contest.wanted
+    }
+
+    /// Takes the scores of the set that was to be evaluated, and decides about the candidate; nothing is decided while its
+    /// opponent still has fewer trials.
     ///
     /// # Errors
     /// When no evaluation was asked for, another set was measured, or the scores do not fit the tasks of the first
     /// measurement. The state is then as before.
-    pub fn measured(&mut self, measurement: Measurement) -> Result<Decision, TrainingError> {
-        let Phase::Evaluating { epoch, set } = &self.phase else {
+    pub fn measured(&mut self, measurement: Measurement) -> Result<Option<Decision>, TrainingError> {
+        let Next::Evaluate { set, trials, .. } = self.next() else {
             return Err(self.out_of_turn("measurement"));
         };
-        let (epoch, set) = (*epoch, Arc::clone(set));
-        self.check(&measurement, &set)?;
-        let scores = measurement.scores;
-        if epoch == 0 {
-            return Ok(self.keep_baseline(scores));
+        let count = trials.end - trials.start;
+        self.check(&measurement, &set, count)?;
+        let Phase::Evaluating(contest) = &self.phase else {
+            return Err(self.out_of_turn("measurement"));
+        };
+        let mut contest = contest.clone();
+        if self.best_lags(&contest) {
+            self.best_trials.add(count, measurement.scores);
+            self.best_scores = self.best_trials.means();
+        } else {
+            contest.trials.add(count, measurement.scores);
         }
+        if contest.epoch == 0 {
+            return Ok(Some(self.keep_baseline(contest.trials)));
+        }
+        self.phase = Phase::Evaluating(contest.clone());
+        if contest.trials.count < contest.wanted || self.best_lags(&contest) {
+            return Ok(None);
+        }
+        Ok(Some(self.judge(contest)))
+    }
+
+    fn judge(&mut self, mut contest: Contest) -> Decision {
+        let epoch = contest.epoch;
+        let scores = contest.trials.means();
         let paired = PairedScores::of(&self.best_scores, &scores);
         if let Some(decision) = self.stop_if_too_much_is_missing(epoch, &paired) {
-            return Ok(decision);
+            return decision;
         }
-        let decision = match (self.settings.acceptance.judge)(&paired) {
-            Judgement::Accept => self.accept(set, scores, &paired),
-            Judgement::Reject(reason) => self.roll_back(epoch, set, &paired, reason),
+        let comparison = comparison(&paired, contest.trials.count);
+        let decision = match (self.settings.acceptance.judge)(&paired, &self.settings.rules()) {
+            Judgement::Accept(reason) => self.accept(contest, &paired, reason, comparison),
+            Judgement::Reject(reason) => self.roll_back(epoch, contest.set, &paired, reason, comparison),
+            Judgement::Indecisive(reason) if contest.wanted >= self.settings.max_trials => {
+                let reason = format!("indecisive after {}: {reason}", counted(contest.trials.count));
+                self.roll_back(epoch, contest.set, &paired, reason, comparison)
+            }
+            Judgement::Indecisive(reason) => {
+                contest.wanted = (contest.wanted + self.settings.repeats()).min(self.settings.max_trials);
+                self.phase = Phase::Evaluating(contest);
+                let (score, best) = (paired.candidate_mean(), paired.best_mean());
+                return Decision::Undecided { score, best, reason, comparison };
+            }
         };
         self.end_epoch(epoch);
-        Ok(decision)
+        decision
     }
 
     /// Takes the report of the step; returns the decision when nothing is to be measured.
@@ -297,7 +465,7 @@ impl Training {
             self.end_epoch(epoch);
             return Ok(Some(Decision::Unchanged));
         }
-        self.phase = Phase::Evaluating { epoch, set: Arc::clone(&report.candidate) };
+        self.phase = Phase::Evaluating(Contest::new(epoch, Arc::clone(&report.candidate), self.settings.repeats()));
         Ok(None)
     }
 
@@ -326,7 +494,9 @@ impl Training {
         self.fruitless
     }
 
-    fn keep_baseline(&mut self, scores: Vec<Option<f64>>) -> Decision {
+    fn keep_baseline(&mut self, trials: Trials) -> Decision {
+        let scores = trials.means();
+        self.best_trials = trials;
         let paired = PairedScores::of(&scores, &scores);
         self.best_scores = scores;
         if let Some(decision) = self.stop_if_too_much_is_missing(0, &paired) {
@@ -345,21 +515,29 @@ impl Training {
         Some(Decision::NotCompared { missing, tasks })
     }
 
-    fn accept(&mut self, set: Arc<FunctionSet>, scores: Vec<Option<f64>>, paired: &PairedScores) -> Decision {
-        self.best = set;
-        self.best_scores = scores;
+    fn accept(&mut self, contest: Contest, paired: &PairedScores, reason: String, comparison: Comparison) -> Decision {
+        self.best = contest.set;
+        self.best_scores = contest.trials.means();
+        self.best_trials = contest.trials;
         self.failures.clear();
         self.fruitless = 0;
-        Decision::Accepted { score: paired.candidate_mean(), previous: paired.best_mean() }
+        Decision::Accepted { score: paired.candidate_mean(), previous: paired.best_mean(), reason, comparison }
     }
 
-    fn roll_back(&mut self, epoch: u32, set: Arc<FunctionSet>, paired: &PairedScores, reason: String) -> Decision {
+    fn roll_back(
+        &mut self,
+        epoch: u32,
+        set: Arc<FunctionSet>,
+        paired: &PairedScores,
+        reason: String,
+        comparison: Comparison,
+    ) -> Decision {
         let (score, best_score) = (paired.candidate_mean(), paired.best_mean());
         // Equal scores stay in the order of their epochs.
         let place = self.failures.partition_point(|failure| failure.score <= score);
         self.failures.insert(place, FailedSet { set, epoch, score, best_score, reason: reason.clone() });
         self.fruitless += 1;
-        Decision::RolledBack { score, best: best_score, reason }
+        Decision::RolledBack { score, best: best_score, reason, comparison }
     }
 
     fn end_epoch(&mut self, epoch: u32) {
@@ -373,7 +551,7 @@ impl Training {
         };
     }
 
-    fn check(&self, measurement: &Measurement, set: &FunctionSet) -> Result<(), TrainingError> {
+    fn check(&self, measurement: &Measurement, set: &FunctionSet, trials: u32) -> Result<(), TrainingError> {
         if measurement.set != set.id() {
             return Err(wrong_set("measurement", measurement.set, set.id()));
         }
@@ -384,9 +562,12 @@ impl Training {
         if expected != 0 && found != expected {
             return Err(TrainingError::TaskCount { found, expected });
         }
-        for (index, score) in measurement.scores.iter().enumerate() {
-            if let Some(score) = score.filter(|score| !score.is_finite()) {
-                return Err(TrainingError::NotAScore { index, score });
+        for (index, scores) in measurement.scores.iter().enumerate() {
+            if scores.len() != trials as usize {
+                return Err(TrainingError::TrialCount { index, found: scores.len(), expected: trials });
+            }
+            if let Some(score) = scores.iter().flatten().find(|score| !score.is_finite()) {
+                return Err(TrainingError::NotAScore { index, score: *score });
             }
         }
         Ok(())
@@ -394,12 +575,35 @@ impl Training {
 
     fn out_of_turn(&self, told: &'static str) -> TrainingError {
         let expected = match self.phase {
-            Phase::Evaluating { .. } => "a measurement",
+            Phase::Evaluating(_) => "a measurement",
             Phase::Proposing { .. } => "a step",
             Phase::Finished(_) => "nothing, it is over",
         };
         TrainingError::OutOfTurn { told, expected }
     }
+}
+
+impl Contest {
+    fn new(epoch: u32, set: Arc<FunctionSet>, wanted: u32) -> Self {
+        Self { epoch, set, trials: Trials::default(), wanted }
+    }
+}
+
+fn comparison(paired: &PairedScores, trials: u32) -> Comparison {
+    let sample = paired.differences();
+    Comparison {
+        difference: paired.mean_difference(),
+        standard_error: sample.and_then(|sample| sample.standard_error()),
+        interval: sample.and_then(|sample| sample.interval(0.95)),
+        tasks: paired.pairs().len(),
+        gained: paired.gained(),
+        lost: paired.lost(),
+        trials,
+    }
+}
+
+fn counted(trials: u32) -> String {
+    if trials == 1 { "1 trial of each task".to_owned() } else { format!("{trials} trials of each task") }
 }
 
 fn wrong_set(what: &'static str, found: ContentId, expected: ContentId) -> TrainingError {

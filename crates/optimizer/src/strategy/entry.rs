@@ -4,10 +4,20 @@ use super::{PairedScores, STRATEGIES};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Judgement {
-    /// The candidate is better than the best set.
-    Accept,
+    /// The candidate is better than the best set, for this reason.
+    Accept(String),
     /// It is not, for this reason.
     Reject(String),
+    /// More trials could tell, for this reason.
+    Indecisive(String),
+}
+
+/// What a judgement goes by beside the scores.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rules {
+    /// How often a candidate that is no better may be accepted by chance, 0 to 1. Of a judgement that is one of several looks at
+    /// the same candidate, this is the part of that look.
+    pub false_accepts: f64,
 }
 
 /// An acceptance strategy as lists, help and settings know it.
@@ -18,7 +28,7 @@ pub struct StrategyEntry {
     /// One sentence that says when it accepts.
     pub summary: &'static str,
     /// Judges a candidate by the paired scores. There is at least one pair.
-    pub judge: fn(&PairedScores) -> Judgement,
+    pub judge: fn(&PairedScores, &Rules) -> Judgement,
 }
 
 /// A name that no strategy has.
@@ -57,9 +67,10 @@ mod tests {
         for entry in STRATEGIES {
             assert_eq!(find_strategy(entry.name).unwrap().name, entry.name);
             assert!(!entry.summary.is_empty(), "{}", entry.name);
-            assert_eq!((entry.judge)(&better), Judgement::Accept, "{}", entry.name);
-            assert!(matches!((entry.judge)(&equal), Judgement::Reject(_)), "{}: a tie is no improvement", entry.name);
-            assert!(matches!((entry.judge)(&worse), Judgement::Reject(_)), "{}", entry.name);
+            let judge = |scores| (entry.judge)(scores, &Rules { false_accepts: 0.05 });
+            assert!(matches!(judge(&better), Judgement::Accept(_)), "{}", entry.name);
+            assert!(matches!(judge(&equal), Judgement::Reject(_)), "{}: a tie is no improvement", entry.name);
+            assert!(matches!(judge(&worse), Judgement::Reject(_)), "{}", entry.name);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Acceptance strategies: whether a candidate takes the place of the best set.
 //!
-//! A strategy is a function from [`PairedScores`] (the same tasks, measured under both sets) to a [`Judgement`].
+//! A strategy is a function from [`PairedScores`] (the same tasks, measured under both sets) and [`Rules`] to a [`Judgement`].
 //! Values in, values out: its tests are tables. It neither sees the sets nor decides when a run stops; that is for
 //! [`crate::Training`].
 //!
@@ -9,9 +9,10 @@
 mod entry;
 mod greedy;
 mod paired;
+mod significant;
 
-pub use entry::{Judgement, StrategyEntry, UnknownStrategyError, find_strategy};
+pub use entry::{Judgement, Rules, StrategyEntry, UnknownStrategyError, find_strategy};
 pub use paired::PairedScores;
 
 /// Every acceptance strategy, the default first.
-pub static STRATEGIES: &[StrategyEntry] = &[greedy::ENTRY];
+pub static STRATEGIES: &[StrategyEntry] = &[greedy::ENTRY, significant::ENTRY];

@@ -1,12 +1,14 @@
+use crate::statistics::Sample;
+
+/// The confidence of the intervals that are told.
+const CONFIDENCE: f64 = 0.95;
+
 /// The scores of the best set and of a candidate on the same tasks, without the tasks where either is missing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PairedScores {
     pairs: Vec<(f64, f64)>,
     missing: usize,
 }
-
-/// A difference of two means below this is rounding of the scores' sums, not an effect.
-const ROUNDING: f64 = 1e-9;
 
 impl PairedScores {
     /// Pairs the scores of two measurements of the same tasks in the same order; `None` is missing data.
@@ -45,8 +47,32 @@ impl PairedScores {
 
     /// Returns the mean of the differences, candidate minus best; what is only rounding is 0.
     pub fn mean_difference(&self) -> f64 {
-        let difference = self.mean(|(best, candidate)| candidate - best);
-        if difference.abs() < ROUNDING { 0.0 } else { difference }
+        self.differences().map_or(0.0, |sample| sample.mean())
+    }
+
+    /// Returns the differences, candidate minus best, task by task; nothing without pairs.
+    pub fn differences(&self) -> Option<Sample> {
+        let differences: Vec<f64> = self.pairs.iter().map(|(best, candidate)| candidate - best).collect();
+        Sample::of(&differences)
+    }
+
+    /// Says the difference with its standard error, its interval, and on how many tasks it is which way.
+    pub fn describe(&self) -> String {
+        let Some(sample) = self.differences() else { return "no task has both scores".to_owned() };
+        let error = sample.standard_error().map(|error| format!(" ± {error:.4}")).unwrap_or_default();
+        let interval = sample
+            .interval(CONFIDENCE)
+            .map(|interval| format!("95 % interval {:+.4} to {:+.4}, ", interval.low, interval.high));
+        format!(
+            "{:.4} against {:.4}, difference {:+.4}{error} ({}{} tasks, better on {}, worse on {})",
+            self.candidate_mean(),
+            self.best_mean(),
+            sample.mean(),
+            interval.unwrap_or_default(),
+            self.pairs.len(),
+            self.gained(),
+            self.lost(),
+        )
     }
 
     /// Returns on how many tasks the candidate scores higher.
