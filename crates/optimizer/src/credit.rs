@@ -53,10 +53,9 @@ impl Credit {
         if tasks == 0 {
             return None;
         }
-        let differences: Vec<f64> = paired.pairs().iter().map(|(without, with)| with - without).collect();
         Some(Self {
             effect: paired.mean_difference(),
-            standard_error: mean_and_error(&differences).map(|(_, error)| error),
+            standard_error: paired.differences().and_then(|sample| sample.standard_error()),
             tasks,
             gained: paired.gained(),
             lost: paired.lost(),

@@ -1,9 +1,11 @@
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream;
 use greensand_agent::{Offer, SolveError, SolveInputs, solve};
 use greensand_llm::ModelErrorKind;
+use greensand_optimizer::{Sample, share_interval};
 use greensand_types::{ConversationRecord, FunctionSet, Registration, Task};
 
 use crate::causes::with_causes;
@@ -12,11 +14,16 @@ use crate::spend::{BudgetSpent, Uncapped};
 use crate::store::{ConversationRecordLine, EvaluationRecord, JournalEvent, MissingRecord, RunWriter, StoreError};
 use crate::{Equipment, Event, Interrupt, Observer, Tally};
 
+/// The confidence of the intervals of scores.
+const CONFIDENCE: f64 = 0.95;
+
 /// What is to be measured, and with what.
 pub(crate) struct Job<'a> {
     pub(crate) equipment: &'a Equipment,
     pub(crate) set: &'a Arc<FunctionSet>,
     pub(crate) tasks: &'a [Arc<Task>],
+    /// Which trials of each task; the first of every task come before the second of any.
+    pub(crate) trials: Range<u32>,
     pub(crate) split: Split,
     pub(crate) epoch: u32,
     pub(crate) jobs: usize,
@@ -38,8 +45,10 @@ pub(crate) enum Cover {
 /// What came out, task by task, in their order.
 #[derive(Debug)]
 pub(crate) struct Measured {
-    /// What became of each task; nothing for one that was not reached.
+    /// What became of each task, trial after trial; nothing for what was not reached.
     pub(crate) results: Vec<Option<TaskResult>>,
+    /// How many tasks there are.
+    pub(crate) tasks: usize,
     pub(crate) tally: Tally,
 }
 
@@ -47,17 +56,30 @@ pub(crate) struct Measured {
 pub(crate) type TaskResult = Result<ConversationRecord, String>;
 
 impl Measured {
-    /// Returns the score of each task, nothing for a missing one.
+    /// Returns the scores of each task, one for each trial, nothing for a missing one.
+    pub(crate) fn trial_scores(&self) -> Vec<Vec<Option<f64>>> {
+        let score = |result: &Option<TaskResult>| Some(result.as_ref()?.as_ref().ok()?.verdict.score);
+        let of_task = |task| self.results.iter().skip(task).step_by(self.tasks).map(score).collect();
+        (0..self.tasks).map(of_task).collect()
+    }
+
+    /// Returns the score of each task, the mean of its trials; nothing for a task without any score.
     pub(crate) fn scores(&self) -> Vec<Option<f64>> {
-        self.results.iter().map(|result| Some(result.as_ref()?.as_ref().ok()?.verdict.score)).collect()
+        self.trial_scores()
+            .iter()
+            .map(|trials| Some(Sample::of(&trials.iter().flatten().copied().collect::<Vec<_>>())?.mean()))
+            .collect()
+    }
+
+    /// Returns the scores of the tasks that have one, summed up.
+    pub(crate) fn sample(&self) -> Option<Sample> {
+        Sample::of(&self.scores().into_iter().flatten().collect::<Vec<_>>())
     }
 
     /// Returns the mean of the scores that there are. Summed in the order of the tasks, so that the order of completion
     /// cannot show in the last digit.
     pub(crate) fn mean(&self) -> Option<f64> {
-        let scores: Vec<f64> = self.scores().into_iter().flatten().collect();
-        #[expect(clippy::cast_precision_loss, reason = "no task set has 2^53 tasks")]
-        (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64)
+        self.sample().map(|sample| sample.mean())
     }
 
     /// Looks at the records in the order of the tasks.
@@ -65,9 +87,9 @@ impl Measured {
         self.results.iter().flatten().filter_map(|result| result.as_ref().ok())
     }
 
-    /// Returns the records in the order of the tasks.
-    pub(crate) fn into_records(self) -> Vec<ConversationRecord> {
-        self.results.into_iter().flatten().filter_map(Result::ok).collect()
+    /// Returns the records of the first trial of each task, in the order of the tasks.
+    pub(crate) fn first_trials(self) -> Vec<ConversationRecord> {
+        self.results.into_iter().take(self.tasks).flatten().filter_map(Result::ok).collect()
     }
 }
 
@@ -156,9 +178,10 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn new(job: &'a Job<'a>) -> Self {
-        let total = job.tasks.len();
-        let measured =
-            Measured { results: (0..total).map(|_| None).collect(), tally: Tally { total, ..Tally::default() } };
+        let tasks = job.tasks.len();
+        let total = tasks.saturating_mul(job.trials.len());
+        let tally = Tally { total, ..Tally::default() };
+        let measured = Measured { results: (0..total).map(|_| None).collect(), tasks, tally };
         Self { job, measured, journalled: 0, known: total }
     }
 
@@ -172,10 +195,11 @@ impl<'a> Bench<'a> {
         self.take_recorded()?;
         let offer = &Offer::new(Arc::clone(job.set), job.equipment.active_functions);
         let open: Vec<usize> = (0..self.known).filter(|index| self.measured.results[*index].is_none()).collect();
-        let mut solved = stream::iter(open.into_iter().map(|index| (index, &job.tasks[index])))
-            .map(|(index, task)| async move {
+        let mut solved = stream::iter(open)
+            .map(|index| async move {
+                let (task, trial) = job.item(index);
                 let registration = offer.registration(&task.question);
-                (index, solve(inputs(job, &registration, task)).await)
+                (index, solve(inputs(job, &registration, task, trial)).await)
             })
             .buffer_unordered(job.jobs.max(1));
         loop {
@@ -200,7 +224,7 @@ impl<'a> Bench<'a> {
         match has_begun.unwrap_or(Ok(false)) {
             Err(error) => Err(EvaluateError::Store(error)),
             Ok(true) => Ok(()),
-            Ok(false) => Ok(self.job.equipment.ledger.cover(self.job.tasks.len())?),
+            Ok(false) => Ok(self.job.equipment.ledger.cover(self.measured.results.len())?),
         }
     }
 
@@ -227,7 +251,7 @@ impl<'a> Bench<'a> {
     /// Ends a replay whose record ends within the evaluation.
     fn check_known(&self) -> Result<(), EvaluateError> {
         match self.job.run {
-            Some(run) if self.known < self.job.tasks.len() => Err(run.end_of_record().into()),
+            Some(run) if self.known < self.measured.results.len() => Err(run.end_of_record().into()),
             Some(_) | None => Ok(()),
         }
     }
@@ -296,7 +320,7 @@ impl<'a> Bench<'a> {
             epoch: *epoch,
             split: *split,
             set: set.id(),
-            tasks: tasks.len(),
+            tasks: tasks.len() * self.job.trials.len(),
         });
         self.append(|| JournalEvent::EvaluationStarted(self.record()))
     }
@@ -310,17 +334,35 @@ impl<'a> Bench<'a> {
     }
 
     fn record(&self) -> EvaluationRecord {
-        let Tally { total, solved, missing, calls, .. } = self.measured.tally;
+        let Tally { solved, missing, calls, .. } = self.measured.tally;
+        let sample = self.measured.sample();
         EvaluationRecord {
             epoch: self.job.epoch,
             split: self.job.split.to_string(),
             set: self.job.set.id().to_string(),
-            tasks: total,
+            tasks: self.measured.tasks,
+            first_trial: self.job.trials.start,
+            trials: self.job.trials.end - self.job.trials.start,
             solved,
             missing,
             calls,
-            score: self.measured.mean(),
+            score: sample.map(|sample| sample.mean()),
+            standard_error: sample.and_then(|sample| sample.standard_error()),
+            interval: self.interval(sample),
         }
+    }
+
+    /// Where the true score lies with a confidence of 95 %: Wilson's interval where every score is 0 or 1, Student's otherwise.
+    fn interval(&self, sample: Option<Sample>) -> Option<[f64; 2]> {
+        let sample = sample?;
+        let scores = self.measured.scores();
+        let mut known = scores.iter().flatten();
+        let is_share = known.clone().all(|score| *score == 0.0 || *score == 1.0);
+        let interval = match is_share {
+            true => share_interval(known.by_ref().filter(|score| **score == 1.0).count(), sample.count(), CONFIDENCE),
+            false => sample.interval(CONFIDENCE),
+        };
+        interval.map(|interval| [interval.low.max(0.0), interval.high.min(1.0)])
     }
 
     /// Writes the results down to which there is no gap.
@@ -333,17 +375,18 @@ impl<'a> Bench<'a> {
     }
 
     fn append_result(&self, index: usize, result: &TaskResult) -> Result<(), EvaluateError> {
-        let Job { epoch, split, set, tasks, .. } = self.job;
+        let Job { epoch, split, set, .. } = self.job;
+        let (task, trial) = self.job.item(index);
         self.append(|| match result {
             Ok(record) => {
-                JournalEvent::Conversation(Box::new(ConversationRecordLine::of(*epoch, split.as_str(), 0, record)))
+                JournalEvent::Conversation(Box::new(ConversationRecordLine::of(*epoch, split.as_str(), trial, record)))
             }
             Err(reason) => JournalEvent::Missing(MissingRecord {
                 epoch: *epoch,
                 split: split.to_string(),
                 set: set.id().to_string(),
-                task: tasks[index].id.to_string(),
-                repeat: 0,
+                task: task.id.to_string(),
+                repeat: trial,
                 reason: reason.clone(),
             }),
         })
@@ -359,22 +402,34 @@ impl<'a> Bench<'a> {
 
 /// Reads what the journal holds of a task.
 fn read_item(job: &Job<'_>, index: usize, item: JournalEvent) -> Result<TaskResult, String> {
-    let task = job.tasks.get(index).ok_or("it holds more tasks than the split has")?;
-    let (set, found, split, result) = match item {
+    if index >= job.tasks.len() * job.trials.len() {
+        return Err("it holds more tasks than the split has".into());
+    }
+    let (task, trial) = job.item(index);
+    let (set, found, split, repeat, result) = match item {
         JournalEvent::Conversation(line) => {
             let (set, found, split) = (line.set.clone(), line.task.clone(), line.split.clone());
-            (set, found, split, Ok(line.into_record(Arc::clone(task))?))
+            (set, found, split, line.repeat, Ok(line.into_record(Arc::clone(task))?))
         }
-        JournalEvent::Missing(record) => (record.set, record.task, record.split, Err(record.reason)),
+        JournalEvent::Missing(record) => (record.set, record.task, record.split, record.repeat, Err(record.reason)),
         _ => return Err("something else stands among the tasks of an evaluation".into()),
     };
-    if found != task.id.as_str() || split != job.split.as_str() || set != job.set.id().to_string() {
+    let is_due = found == task.id.as_str() && split == job.split.as_str() && repeat == trial;
+    if !is_due || set != job.set.id().to_string() {
         return Err(format!("task `{found}` of {split} stands where task `{}` of {} is due", task.id, job.split));
     }
     Ok(result)
 }
 
-fn inputs<'a>(job: &'a Job<'a>, registration: &'a Registration, task: &Arc<Task>) -> SolveInputs<'a> {
+impl Job<'_> {
+    /// Returns the task and the trial of an item.
+    fn item(&self, index: usize) -> (&Arc<Task>, u32) {
+        let trial = u32::try_from(index / self.tasks.len()).unwrap_or(u32::MAX);
+        (&self.tasks[index % self.tasks.len()], self.trials.start.saturating_add(trial))
+    }
+}
+
+fn inputs<'a>(job: &'a Job<'a>, registration: &'a Registration, task: &Arc<Task>, repeat: u32) -> SolveInputs<'a> {
     SolveInputs {
         task: Arc::clone(task),
         registration,
@@ -383,7 +438,7 @@ fn inputs<'a>(job: &'a Job<'a>, registration: &'a Registration, task: &Arc<Task>
         scorer: job.equipment.scorer.as_ref(),
         settings: &job.equipment.agent,
         epoch: job.epoch,
-        repeat: 0,
+        repeat,
     }
 }
 

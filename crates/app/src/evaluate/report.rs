@@ -82,6 +82,7 @@ pub async fn evaluate(
         equipment,
         set,
         tasks,
+        trials: 0..1,
         split,
         epoch: 0,
         jobs: project.settings.training.jobs,

@@ -18,6 +18,8 @@ const LABELS: u32 = 12;
 struct Point {
     epoch: u32,
     score: f64,
+    /// From where to where the true score lies with a confidence of 95 %.
+    interval: Option<[f64; 2]>,
     decision: Option<DecisionKind>,
     /// What is best once the epoch is over, as far as the epochs before it were measured.
     best: f64,
@@ -48,6 +50,9 @@ pub(super) fn score_curve(report: &Report) -> Markup {
                 @for point in &points {
                     g class=(class_of(point.decision)) {
                         title { (point.words) }
+                        @if let Some([low, high]) = point.interval {
+                            line x1=(px(x(point.epoch))) x2=(px(x(point.epoch))) y1=(px(y(low))) y2=(px(y(high))) {}
+                        }
                         circle cx=(px(x(point.epoch))) cy=(px(y(point.score))) r="5" {}
                     }
                 }
@@ -70,7 +75,8 @@ fn points(report: &Report) -> Vec<Point> {
         let before = points.last().map(|point| point.best);
         let best = if becomes_best(decision) { score } else { before.unwrap_or(score) };
         let words = format!("epoch {}: {}", epoch.epoch, super::parts::score_words(record));
-        points.push(Point { epoch: epoch.epoch, score, decision, best, words });
+        let interval = record.interval.filter(|ends| ends.iter().all(|end| end.is_finite()));
+        points.push(Point { epoch: epoch.epoch, score, interval, decision, best, words });
     }
     points
 }
@@ -78,7 +84,10 @@ fn points(report: &Report) -> Vec<Point> {
 fn becomes_best(decision: Option<DecisionKind>) -> bool {
     match decision {
         Some(DecisionKind::Baseline | DecisionKind::Accepted) => true,
-        Some(DecisionKind::RolledBack | DecisionKind::Unchanged | DecisionKind::NotCompared) | None => false,
+        Some(
+            DecisionKind::RolledBack | DecisionKind::Undecided | DecisionKind::Unchanged | DecisionKind::NotCompared,
+        )
+        | None => false,
     }
 }
 
@@ -86,7 +95,7 @@ fn class_of(decision: Option<DecisionKind>) -> &'static str {
     match decision {
         Some(DecisionKind::Baseline | DecisionKind::Accepted) => "point accepted",
         Some(DecisionKind::RolledBack) => "point back",
-        Some(DecisionKind::Unchanged | DecisionKind::NotCompared) | None => "point open",
+        Some(DecisionKind::Undecided | DecisionKind::Unchanged | DecisionKind::NotCompared) | None => "point open",
     }
 }
 

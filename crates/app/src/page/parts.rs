@@ -15,7 +15,10 @@ pub(super) fn percent(score: f64) -> String {
 pub(super) fn score_words(record: &EvaluationRecord) -> String {
     let mean = record.score.map_or_else(|| "no score".into(), percent);
     let missing = if record.missing > 0 { format!(", {} missing", record.missing) } else { String::new() };
-    format!("{mean}, {} of {} solved, {}{missing}", record.solved, record.tasks, counted(record.calls, "call"))
+    let calls = counted(record.calls, "call");
+    let interval = record.interval.map(|[low, high]| format!(", 95 %: {} to {}", percent(low), percent(high)));
+    let interval = interval.unwrap_or_default();
+    format!("{mean}, {} of {} solved, {calls}{missing}{interval}", record.solved, record.attempts())
 }
 
 /// Returns the beginning of an id, which is enough to tell sets apart.
@@ -42,6 +45,7 @@ pub(super) fn badge(decision: DecisionKind) -> Markup {
         DecisionKind::Baseline => ("badge plain", "baseline"),
         DecisionKind::Accepted => ("badge good", "accepted"),
         DecisionKind::RolledBack => ("badge bad", "rolled back"),
+        DecisionKind::Undecided => ("badge warn", "undecided"),
         DecisionKind::Unchanged => ("badge plain", "unchanged"),
         DecisionKind::NotCompared => ("badge warn", "not compared"),
     };

@@ -188,6 +188,12 @@ pub struct TrainingSection {
     pub max_retries: u32,
     /// The name of the acceptance strategy.
     pub acceptance: String,
+    /// How often a candidate that is no better may be accepted by chance.
+    pub false_accepts: f64,
+    /// How many independent trials of each task make a score.
+    pub repeats: u32,
+    /// The most trials that an indecisive comparison buys.
+    pub max_trials: u32,
     /// Tasks that are solved at one time.
     pub jobs: usize,
     /// The seed of the run.

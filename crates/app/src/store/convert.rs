@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greensand_llm::{ChatReply, FinishReason, RecordedReply};
+use greensand_optimizer::Comparison;
 use greensand_types::{
     Action, CallAnswer, CallEnding, CallOutcome, CallStatus, CallUsage, ContentId, ConversationRecord, DescribeOutcome,
     ExecutedCall, Failure, FunctionCall, FunctionDescription, JsonText, KeptText, LimitKind, Message, Parameter,
@@ -14,8 +15,8 @@ use greensand_types::{
 };
 
 use super::records::{
-    CallRecord, CallRequestRecord, ConversationRecordLine, DescriptionRecord, KeptOutcomeRecord, MessageRecord,
-    OutcomeRecord, ParameterRecord, ProposalRecord, ReplyRecord, StepRecord, UsageRecord, VerdictRecord,
+    CallRecord, CallRequestRecord, ComparisonRecord, ConversationRecordLine, DescriptionRecord, KeptOutcomeRecord,
+    MessageRecord, OutcomeRecord, ParameterRecord, ProposalRecord, ReplyRecord, StepRecord, UsageRecord, VerdictRecord,
 };
 
 impl From<&FunctionCall> for CallRequestRecord {
@@ -303,6 +304,20 @@ impl From<&Proposal> for ProposalRecord {
                 reason: Some(rejection.reason.clone()),
                 warnings: Vec::new(),
             },
+        }
+    }
+}
+
+impl From<&Comparison> for ComparisonRecord {
+    fn from(comparison: &Comparison) -> Self {
+        Self {
+            difference: comparison.difference,
+            standard_error: comparison.standard_error,
+            interval: comparison.interval.map(|interval| [interval.low, interval.high]),
+            tasks: comparison.tasks,
+            gained: comparison.gained,
+            lost: comparison.lost,
+            trials: comparison.trials,
         }
     }
 }

@@ -33,9 +33,10 @@ pub use journal::{JOURNAL_FORMAT, Journal, JournalEvent, JournalReader, OpenedRe
 pub use manifest::{ForkRecord, MANIFEST_FORMAT, Manifest, ManifestSetting, ManifestTaskFile, RunKind};
 pub use process::{PROCESS_FORMAT, ProcessRecord, SignalError};
 pub use records::{
-    CallRecord, CallRequestRecord, ConversationRecordLine, DecisionKind, DecisionRecord, DescriptionRecord,
-    EvaluationRecord, KeptOutcomeRecord, MessageRecord, MissingRecord, OutcomeRecord, ParameterRecord, ProposalRecord,
-    ReplyRecord, SittingEndRecord, SittingRecord, StepRecord, StopRecord, UsageRecord, VerdictRecord,
+    CallRecord, CallRequestRecord, ComparisonRecord, ConversationRecordLine, DecisionKind, DecisionRecord,
+    DescriptionRecord, EvaluationRecord, KeptOutcomeRecord, MessageRecord, MissingRecord, OutcomeRecord,
+    ParameterRecord, ProposalRecord, ReplyRecord, SittingEndRecord, SittingRecord, StepRecord, StopRecord, UsageRecord,
+    VerdictRecord,
 };
 pub use report::{EpochReport, FunctionReport, REPORT_FORMAT, Report, ReportBuilder, ShareReport, TestReport};
 pub(crate) use run_folder::PaidReply;

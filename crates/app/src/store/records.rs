@@ -125,6 +125,15 @@ pub struct UsageRecord {
     pub reasoning_tokens: u64,
 }
 
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+fn is_one(number: &u32) -> bool {
+    *number == 1
+}
+
 fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
     *number == N::default()
 }
@@ -183,7 +192,13 @@ pub struct EvaluationRecord {
     pub set: String,
     /// How many tasks.
     pub tasks: usize,
-    /// Tasks that are solved.
+    /// The first trial of each task.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub first_trial: u32,
+    /// How many trials of each task.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub trials: u32,
+    /// Trials that are solved.
     #[serde(default)]
     pub solved: usize,
     /// Tasks without a score.
@@ -195,6 +210,19 @@ pub struct EvaluationRecord {
     /// The mean score of the measured tasks, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<f64>,
+    /// Its standard error over the tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_error: Option<f64>,
+    /// From where to where the true score lies with a confidence of 95 %.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
+}
+
+impl EvaluationRecord {
+    /// Returns how many conversations were to be held: tasks, times trials.
+    pub fn attempts(&self) -> usize {
+        self.tasks.saturating_mul(self.trials as usize)
+    }
 }
 
 /// A proposed action with what became of it.
@@ -251,6 +279,8 @@ pub enum DecisionKind {
     Accepted,
     /// The best set stays.
     RolledBack,
+    /// More trials of both sets are measured before it is decided.
+    Undecided,
     /// The step changed nothing.
     Unchanged,
     /// Too many scores are missing.
@@ -274,8 +304,32 @@ pub struct DecisionRecord {
     pub compared_with: Option<f64>,
     /// Why, in a sentence.
     pub reason: String,
+    /// How the two sets compare, task by task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<ComparisonRecord>,
     /// The best set, with which both roles are registered from here on.
     pub registered: String,
+}
+
+/// How two sets compare on the same tasks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ComparisonRecord {
+    /// The mean difference, candidate minus best.
+    pub difference: f64,
+    /// Its standard error; none for a single task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_error: Option<f64>,
+    /// From where to where the true difference lies with a confidence of 95 %.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
+    /// Tasks that both sets have a score for.
+    pub tasks: usize,
+    /// Tasks on which the candidate scores higher.
+    pub gained: usize,
+    /// Tasks on which it scores lower.
+    pub lost: usize,
+    /// Trials of each task that a score is the mean of.
+    pub trials: u32,
 }
 
 /// The end of a run.

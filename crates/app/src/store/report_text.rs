@@ -83,6 +83,7 @@ fn decision_line(decision: &DecisionRecord) -> String {
         DecisionKind::Baseline => "baseline",
         DecisionKind::Accepted => "accepted",
         DecisionKind::RolledBack => "rolled back",
+        DecisionKind::Undecided => "undecided",
         DecisionKind::Unchanged => "unchanged",
         DecisionKind::NotCompared => "not compared",
     };
@@ -108,7 +109,9 @@ fn score_line(score: &EvaluationRecord) -> String {
     let mean = score.score.map_or_else(|| "no score".into(), percent);
     let missing = if score.missing > 0 { format!(", {} missing", score.missing) } else { String::new() };
     let calls = counted(score.calls, "call");
-    format!("{mean}  {} of {} solved, {calls}{missing}", score.solved, score.tasks)
+    let interval = score.interval.map(|[low, high]| format!(", 95 %: {} to {}", percent(low), percent(high)));
+    let interval = interval.unwrap_or_default();
+    format!("{mean}  {} of {} solved, {calls}{missing}{interval}", score.solved, score.attempts())
 }
 
 fn function_line(function: &FunctionReport) -> String {

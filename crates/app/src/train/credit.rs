@@ -96,6 +96,7 @@ impl LeaveOneOut<'_> {
             equipment: self.equipment,
             set,
             tasks: self.project.tasks.get(self.split()),
+            trials: 0..self.equipment.training.repeats.max(1),
             split: self.split(),
             epoch: self.epoch,
             jobs: self.project.settings.training.jobs,

@@ -175,9 +175,9 @@ async fn run_to_end(
     let mut last_epoch = 0;
     let reason = loop {
         match training.next() {
-            Next::Evaluate { epoch, set } => {
+            Next::Evaluate { epoch, set, trials } => {
                 last_epoch = epoch;
-                session.evaluate_candidate(&mut training, epoch, &set).await?;
+                session.evaluate_candidate(&mut training, epoch, &set, trials).await?;
             }
             Next::Propose { epoch } => {
                 last_epoch = epoch;

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -33,10 +34,17 @@ pub(super) struct Session<'a> {
     /// The best set as both roles have it; a candidate is registered only while it is measured.
     registered: Registration,
     /// The records of *train* under a set, with the id of that set.
-    train_records: Option<(ContentId, Arc<[ConversationRecord]>)>,
+    train_records: Option<TrainRecords>,
+    /// Those of a set that was measured on *train* and may become the best one.
+    measured_records: Option<TrainRecords>,
+    /// What the last step proposed.
+    candidate: Option<Arc<FunctionSet>>,
     /// What the conversations of train and validation said of each function.
     evidence: EvidenceBook,
 }
+
+/// The conversations about *train*, one about each task, and the set that they were held under.
+type TrainRecords = (ContentId, Arc<[ConversationRecord]>);
 
 /// Why a run stops before the training says so.
 #[derive(Debug)]
@@ -92,6 +100,8 @@ impl<'a> Session<'a> {
             interrupt,
             registered: Registration::of(initial),
             train_records: None,
+            measured_records: None,
+            candidate: None,
             evidence: EvidenceBook::new(),
         }
     }
@@ -115,18 +125,27 @@ impl<'a> Session<'a> {
         training: &mut Training,
         epoch: u32,
         set: &Arc<FunctionSet>,
+        trials: Range<u32>,
     ) -> Result<(), Stop> {
         if epoch == 0 {
             self.begin_epoch(epoch);
             self.run.save_set(set)?;
         }
         let split = self.acceptance_split();
-        let measured = self.measure(epoch, split, set).await?;
+        let first = trials.start == 0;
+        let measured = self.measure(epoch, split, set, trials).await?;
         self.evidence.note_all(set, epoch, measured.records());
-        let decision = training.measured(Measurement { set: set.id(), scores: measured.scores() })?;
-        self.decided(training, epoch, set.id(), &decision)?;
-        if split == Split::Train && self.registered.set_id() == set.id() {
-            self.keep_train_records(set.id(), measured);
+        let scores = measured.trial_scores();
+        if split == Split::Train && first {
+            self.measured_records = Some((set.id(), measured.first_trials().into()));
+        }
+        if let Some(decision) = training.measured(Measurement { set: set.id(), scores })? {
+            // Between two looks it is the best set that was measured last.
+            let judged = self.candidate.as_ref().map_or(set.id(), |candidate| candidate.id());
+            self.decided(training, epoch, judged, &decision)?;
+        }
+        if let Some(records) = self.measured_records.take_if(|(set, _)| *set == self.registered.set_id()) {
+            self.train_records = Some(records);
         }
         Ok(())
     }
@@ -149,6 +168,7 @@ impl<'a> Session<'a> {
         let stop = self.interrupt.raised();
         let made = propose_until(input, optimizer.as_ref(), runtime.as_ref(), step, stop).await;
         let report = self.keep_step(epoch, made)?;
+        self.candidate = Some(Arc::clone(&report.candidate));
         if let Some(decision) = training.proposed(&report)? {
             self.decided(training, epoch, report.candidate.id(), &decision)?;
         }
@@ -161,9 +181,10 @@ impl<'a> Session<'a> {
         if !self.project.settings.training.final_test || self.project.tasks.get(Split::Test).is_empty() {
             return Ok(());
         }
-        self.measure(epoch, Split::Test, initial).await?;
+        let trials = 0..self.equipment.training.repeats.max(1);
+        self.measure(epoch, Split::Test, initial, trials.clone()).await?;
         if best.id() != initial.id() {
-            self.measure(epoch, Split::Test, best).await?;
+            self.measure(epoch, Split::Test, best, trials).await?;
         }
         Ok(())
     }
@@ -209,11 +230,18 @@ impl<'a> Session<'a> {
         Ok(TrainReport { folder: self.run.folder().clone(), report: written?, ending })
     }
 
-    async fn measure(&self, epoch: u32, split: Split, set: &Arc<FunctionSet>) -> Result<Measured, Stop> {
+    async fn measure(
+        &self,
+        epoch: u32,
+        split: Split,
+        set: &Arc<FunctionSet>,
+        trials: Range<u32>,
+    ) -> Result<Measured, Stop> {
         let job = Job {
             equipment: &self.equipment,
             set,
             tasks: self.project.tasks.get(split),
+            trials,
             split,
             epoch,
             jobs: self.project.settings.training.jobs,
@@ -230,15 +258,12 @@ impl<'a> Session<'a> {
         if let Some((_, records)) = self.train_records.as_ref().filter(|(set, _)| *set == best.id()) {
             return Ok(Arc::clone(records));
         }
-        let measured = self.measure(epoch, Split::Train, best).await?;
+        // The optimizer reads one conversation about each task, however many trials a score takes.
+        let measured = self.measure(epoch, Split::Train, best, 0..1).await?;
         self.evidence.note_all(best, epoch, measured.records());
-        Ok(self.keep_train_records(best.id(), measured))
-    }
-
-    fn keep_train_records(&mut self, set: ContentId, measured: Measured) -> Arc<[ConversationRecord]> {
-        let records: Arc<[ConversationRecord]> = measured.into_records().into();
-        self.train_records = Some((set, Arc::clone(&records)));
-        records
+        let records: Arc<[ConversationRecord]> = measured.first_trials().into();
+        self.train_records = Some((best.id(), Arc::clone(&records)));
+        Ok(records)
     }
 
     /// Keeps a step.
@@ -323,19 +348,23 @@ fn concerns_this_request(error: &ModelError) -> bool {
 }
 
 fn decision_record(epoch: u32, set: ContentId, best: ContentId, decision: &Decision) -> DecisionRecord {
-    let (kind, score, compared_with, reason) = match decision {
+    let (kind, score, compared_with, reason, comparison) = match decision {
         Decision::Baseline { score } => {
-            (DecisionKind::Baseline, Some(*score), None, "the initial set was measured".to_owned())
+            (DecisionKind::Baseline, Some(*score), None, "the initial set was measured".to_owned(), None)
         }
-        Decision::Accepted { score, previous } => {
-            (DecisionKind::Accepted, Some(*score), Some(*previous), "the mean score is higher".to_owned())
+        Decision::Accepted { score, previous, reason, comparison } => {
+            (DecisionKind::Accepted, Some(*score), Some(*previous), reason.clone(), Some(comparison))
         }
-        Decision::RolledBack { score, best, reason } => {
-            (DecisionKind::RolledBack, Some(*score), Some(*best), reason.clone())
+        Decision::RolledBack { score, best, reason, comparison } => {
+            (DecisionKind::RolledBack, Some(*score), Some(*best), reason.clone(), Some(comparison))
         }
-        Decision::Unchanged => (DecisionKind::Unchanged, None, None, "the step changed nothing".to_owned()),
+        Decision::Undecided { score, best, reason, comparison } => {
+            (DecisionKind::Undecided, Some(*score), Some(*best), reason.clone(), Some(comparison))
+        }
+        Decision::Unchanged => (DecisionKind::Unchanged, None, None, "the step changed nothing".to_owned(), None),
         Decision::NotCompared { missing, tasks } => {
-            (DecisionKind::NotCompared, None, None, format!("{missing} of {tasks} tasks have no score to compare"))
+            let reason = format!("{missing} of {tasks} tasks have no score to compare");
+            (DecisionKind::NotCompared, None, None, reason, None)
         }
     };
     DecisionRecord {
@@ -345,6 +374,7 @@ fn decision_record(epoch: u32, set: ContentId, best: ContentId, decision: &Decis
         score,
         compared_with,
         reason,
+        comparison: comparison.map(Into::into),
         registered: best.to_string(),
     }
 }

@@ -416,3 +416,60 @@ fn every_decision_says_what_is_registered() {
     }
     assert_eq!(best, done.report.best);
 }
+
+/// Solves a task in some draws and not in others, as models do; the same draw always comes out the same.
+const FICKLE: &str = r#"
+[[rule]]
+role = "assistant"
+functions = ["add"]
+turn = 0
+question = '(\d+) \+ (\d+)'
+[[rule.reply.calls]]
+name = "add"
+arguments = { a = "${json:1}", b = "${json:2}" }
+"#;
+
+#[test]
+fn an_indecisive_comparison_buys_trials_and_is_rolled_back_in_the_end() {
+    let rules = [FICKLE, ASSISTANT, &writes(1, "add_function", "wrong"), SILENT_OPTIMIZER];
+    let settings = "[training]\nacceptance = \"significant\"\nmax_trials = 3\npatience = 1\n";
+    let folder = Folder::new(settings, &rules);
+    let done = folder.train(&[]).unwrap();
+    assert_eq!(decisions(&done.report), ["Baseline 25", "RolledBack 50"]);
+    let kinds: Vec<_> = events(&done.folder)
+        .into_iter()
+        .filter_map(|event| match event {
+            JournalEvent::Decision(decision) => Some(decision.decision),
+            _ => None,
+        })
+        .collect();
+    let expected = [DecisionKind::Baseline, DecisionKind::Undecided, DecisionKind::Undecided, DecisionKind::RolledBack];
+    assert_eq!(kinds, expected);
+    let decision = done.report.epochs[1].decision.clone().unwrap();
+    let comparison = decision.comparison.unwrap();
+    assert_eq!((comparison.trials, comparison.tasks, comparison.gained, comparison.lost), (3, 4, 1, 0));
+    assert!(decision.reason.starts_with("indecisive after 3 trials of each task"), "{}", decision.reason);
+    let trials: Vec<_> = done.report.epochs[1].scores.iter().map(|score| (score.first_trial, score.trials)).collect();
+    assert_eq!(trials[..5], [(0, 1), (1, 1), (1, 1), (2, 1), (2, 1)], "candidate, then best and candidate by turns");
+    // Each trial is a draw of its own.
+    let mut attempts = std::collections::HashSet::new();
+    for event in events(&done.folder) {
+        if let JournalEvent::Conversation(line) = event {
+            assert!(attempts.insert((line.epoch, line.split, line.set, line.task, line.repeat)));
+        }
+    }
+}
+
+#[test]
+fn a_score_is_the_mean_of_its_trials_and_has_an_interval() {
+    let folder = story();
+    let done = folder.train(&["training.repeats=2", "training.epochs=1"]).unwrap();
+    let baseline = &done.report.epochs[0].scores[0];
+    assert_eq!((baseline.tasks, baseline.trials, baseline.attempts(), baseline.solved), (4, 2, 8, 2));
+    let [low, high] = baseline.interval.unwrap();
+    assert!(low > 0.0 && low < 0.25 && high > 0.5 && high < 1.0, "{low} {high}");
+    assert!((baseline.standard_error.unwrap() - 0.25).abs() < 1e-9);
+    // The optimizer reads one conversation about each task.
+    let train = |event: &JournalEvent| matches!(event, JournalEvent::Conversation(line) if line.split == "train");
+    assert_eq!(events(&done.folder).iter().filter(|event| train(event)).count(), 4);
+}

@@ -45,6 +45,7 @@ pub(super) fn decision_line(epoch: u32, decision: &DecisionRecord) -> String {
         DecisionKind::Baseline => (DIM, "baseline"),
         DecisionKind::Accepted => (GOOD, "accepted"),
         DecisionKind::RolledBack => (BAD, "rolled back"),
+        DecisionKind::Undecided => (WARN, "undecided"),
         DecisionKind::Unchanged => (DIM, "unchanged"),
         DecisionKind::NotCompared => (WARN, "not compared"),
     };
@@ -94,6 +95,7 @@ mod tests {
             decision: DecisionKind::RolledBack,
             score: Some(0.25),
             compared_with: Some(0.5),
+            comparison: None,
             reason: "no better".into(),
             registered: "b".into(),
         };
