@@ -17,14 +17,18 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use greensand_app::store::{ConversationRecordLine, DecisionKind, JournalEvent, MessageRecord, Report, RunFolder};
 use greensand_app::{
-    Environment, Equipment, Interrupt, Overrides, Project, RunEnding, Sandbox, SetSource, Silent, Split, TrainError,
-    TrainReport, evaluate, open_project, open_sandbox, prepare, train,
+    Environment, Equipment, Interrupt, Overrides, Project, RecordedRun, RunEnding, Sandbox, SetSource, Silent, Split,
+    TrainError, TrainReport, evaluate, open_project, open_sandbox, prepare, replay, train,
 };
 use greensand_tests::chat_server::{ChatServer, RecordedRequest, Scenario};
+use greensand_types::FunctionRuntime;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const KEY: &str = "sk-test-5f1c0a77e2";
+
+/// The key of the optimizer, where it has one of its own.
+const OPTIMIZER_KEY: &str = "sk-other-77e25f1c0a";
 const QUESTION: &str = "What is the checksum of ";
 const FUNCTION: &str = "checksum";
 const SOURCE: &str = "\
@@ -232,7 +236,11 @@ static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| open_sandbox(&environment(P
 
 /// The images of all suites are kept in one folder of the build.
 fn environment(current_dir: &Path) -> Environment {
-    let variables = [("GREENSAND_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/images")), ("OPENAI_API_KEY", KEY)];
+    let variables = [
+        ("GREENSAND_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/images")),
+        ("OPENAI_API_KEY", KEY),
+        ("OPTIMIZER_KEY", OPTIMIZER_KEY),
+    ];
     Environment::of(variables, current_dir)
 }
 
@@ -318,7 +326,8 @@ fn check_that_the_key_is_nowhere_in(folder: &Path) {
             }
             files += 1;
             let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
-            assert!(!text.contains(KEY), "the key stands in {}", path.display());
+            let shows_key = text.contains(KEY) || text.contains(OPTIMIZER_KEY);
+            assert!(!shows_key, "the key stands in {}", path.display());
         }
     }
     assert!(files >= 4, "{files} files are no run");
@@ -547,6 +556,105 @@ fn an_optimizer_without_tool_calls_writes_the_function_as_text() {
     });
     let run = run_against(&server, &["optimizer.protocol=text", "training.epochs=1", "training.final_test=false"]);
     assert_eq!(run.decisions(), [(DecisionKind::Baseline, Some(25)), (DecisionKind::Accepted, Some(75))]);
+}
+
+/// Replies as [`assistant`] does, of a model that has no tool calls: it sees the functions in its first message.
+fn assistant_by_text(request: &RecordedRequest) -> Scenario {
+    assert_eq!(request.tool_names(), Vec::<String>::new(), "an endpoint without tools refuses them");
+    if let Some(value) = request.last_text().strip_prefix("Your call of `checksum` came to this.\nvalue: ") {
+        return Scenario::text(&format!("The checksum is \\boxed{{{value}}}."));
+    }
+    let number: u64 = request.question().trim_start_matches(QUESTION).trim_end_matches('?').parse().unwrap();
+    let system = request.messages()[0]["content"].as_str().unwrap();
+    if !system.contains("- `checksum`: Gives the checksum") {
+        return Scenario::text(&format!("I add the digits: \\boxed{{{}}}", digits(number).sum::<u64>()));
+    }
+    let call = json!({ "call": FUNCTION, "arguments": { "number": number } });
+    match (number % 2, turn(request)) {
+        // Every other one forgets a brace at first.
+        (0, 0) => Scenario::text(&format!("```json\n{}\n```", call.to_string().trim_end_matches('}'))),
+        _ => Scenario::text(&format!("I use the function.\n```json\n{call:#}\n```")),
+    }
+}
+
+#[test]
+fn two_models_without_tool_calls_train_each_other() {
+    let server = ChatServer::start(|request| {
+        if is_assistant(request) {
+            return assistant_by_text(request);
+        }
+        assert_eq!(request.tool_names(), Vec::<String>::new());
+        let mut action = definition();
+        action["action"] = "add_function".into();
+        match turn(request) {
+            0 => Scenario::text(&format!("<think>\nWhat now?\n</think>\n```json\n{action:#}\n```\nTERMINATE")),
+            _ => Scenario::text("TERMINATE"),
+        }
+    });
+    let run = run_against(
+        &server,
+        &["optimizer.protocol=text", "agent.protocol=text", "training.epochs=1", "training.final_test=false"],
+    );
+    let decisions = run.decisions();
+    assert_eq!(decisions[1], (DecisionKind::Accepted, Some(100)), "{decisions:?}");
+}
+
+#[test]
+fn each_role_has_its_own_endpoint_model_and_key() {
+    let assistants = ChatServer::start(|request| assistant(request).1);
+    let optimizers = ChatServer::start(|request| optimizer(request).1);
+    let project = new_project();
+    let optimizer_url = format!("optimizer.model.base_url={}", optimizers.base_url());
+    let settings = [
+        optimizer_url.as_str(),
+        "optimizer.model.model=other-model",
+        "optimizer.model.api_key_env=OPTIMIZER_KEY",
+        "training.epochs=1",
+        "training.final_test=false",
+    ];
+    let trained = train_in(&project, &assistants.base_url(), &settings).unwrap();
+    check_that_the_key_is_nowhere_in(trained.folder.path());
+    for (server, key, model, is_for_assistant) in
+        [(&assistants, KEY, "test-model", true), (&optimizers, OPTIMIZER_KEY, "other-model", false)]
+    {
+        let requests = server.requests();
+        assert!(!requests.is_empty());
+        for request in requests {
+            assert_eq!(request.header("authorization"), Some(format!("Bearer {key}").as_str()));
+            assert_eq!((request.body["model"].as_str(), is_assistant(&request)), (Some(model), is_for_assistant));
+        }
+    }
+}
+
+#[test]
+fn an_exceeded_context_shortens_the_prompt_and_is_met_again_by_a_replay() {
+    let server = ChatServer::start(|request| {
+        if is_assistant(request) {
+            return assistant(request).1;
+        }
+        match (request.question().contains("was shortened"), turn(request)) {
+            (false, _) => Scenario::error(400, "This model's maximum context length is 1024 tokens."),
+            (true, 0) => Scenario::calls([("add_function", definition().to_string().as_str())]),
+            (true, _) => Scenario::text("TERMINATE"),
+        }
+    });
+    let run = run_against(&server, &["training.epochs=1", "training.final_test=false"]);
+    assert_eq!(run.decisions()[1].0, DecisionKind::Accepted);
+    let sizes: Vec<usize> = run
+        .optimizer_requests()
+        .iter()
+        .map(|request| request.messages().iter().map(|message| message.to_string().len()).sum())
+        .collect();
+    assert!(sizes.len() == 3 && sizes[1] < sizes[0], "{sizes:?}");
+    assert_eq!(run.report.optimizer_usage.requests, 2, "what did not fit was not paid for");
+
+    let environment = environment(run.project.path());
+    let recorded = RecordedRun::open(run.folder.path(), &Overrides::new(), &environment).unwrap();
+    let runtime: Arc<dyn FunctionRuntime> = Arc::new(SANDBOX.clone());
+    let eras = recorded.equipment(&runtime, &environment).unwrap();
+    let again = block_on(replay(&recorded, &eras, &Silent, &Interrupt::new())).unwrap();
+    assert_eq!(again.report, run.report, "what did not fit is known without asking");
+    assert_eq!(server.requests().len(), run.requests.len());
 }
 
 // Models that are of no use -------------------------------------------------------------------------------------------
