@@ -380,3 +380,28 @@ fn replay_runs_few_calls_each_once() {
     assert!(rejection.reason.contains("(32 recorded calls looked at)"), "{}", rejection.reason);
     let _ = revision("def double(a): a + a", &["a"], &recorded, ReplayedCalls::Refuse).unwrap();
 }
+
+#[test]
+fn replay_gives_up_on_a_source_that_hangs() {
+    let present = set(&[times("double", 2)]);
+    let mut case = Case::of(&present);
+    // What was recorded is not what the present source gives, so that no timeout counts as a changed answer.
+    case.records = (1..30)
+        .map(|a| {
+            let mut record = record_with_call(&format!("t{a}"), &present, "double", returned(&json!(a)), true);
+            record.calls[0].call.arguments = format!(r#"{{"a": {a}, "b": 1}}"#);
+            record
+        })
+        .collect();
+    let mut hangs = definition("double", &["a", "b"], "def double(a, b=0): loop", &[(json!({"a": 0}), json!(0))]);
+    hangs["parameters"]["required"] = json!(["a"]);
+    let rejection = case.admit("revise_function", hangs.clone()).unwrap_err();
+    assert_eq!(rejection.gate, Gate::Examples, "its own examples hang first: {}", rejection.reason);
+    // Its examples pass, and the recorded calls hang.
+    hangs["source"] = json!("def double(a, b=0): hang a");
+    let admitted = case.admit("revise_function", hangs).unwrap();
+    assert!(admitted.warnings.is_empty(), "{:?}", admitted.warnings);
+    let ran =
+        case.runtime.asked().iter().filter(|asked| asked.contains("\"b\": 1") || asked.contains("\"b\":1")).count();
+    assert_eq!(ran, 3 + 3, "three with the new source, and three with the present one");
+}

@@ -2,7 +2,7 @@
 //!
 //! The calls are those of the function's name that returned a value in a conversation that solved its task. They are run with
 //! the new source, in the sandbox, each arguments once, at most [`MAX_CALLS`] of them, and no further after [`SHOWN`] changed
-//! answers; so a gate takes that many times the wall-clock limit of a call at most.
+//! answers or timeouts; so a source that hangs holds nobody up for long.
 //!
 //! A call whose answer is not its own (it draws, or it asks for the time) proves nothing: when an answer differs, the present
 //! source is run with the same arguments, and must give what was recorded. Calls whose arguments the new parameters do not
@@ -60,11 +60,14 @@ pub(crate) async fn run(
         recorded.into_iter().partition(|call| fits(draft, &validator, &call.arguments));
     let mut changed = Vec::new();
     let chosen = spread(&fitting, MAX_CALLS);
+    let mut timeouts = 0;
     for call in &chosen {
-        if let Some(change) = change_of(draft, present, call, calls).await? {
+        let outcome = calls.run(draft, call.arguments.clone()).await?;
+        timeouts += usize::from(outcome.status() == CallStatus::Timeout);
+        if let Some(change) = change_of(draft, present, call, &outcome, calls).await? {
             changed.push(change);
         }
-        if changed.len() == SHOWN {
+        if changed.len() == SHOWN || timeouts == SHOWN {
             break;
         }
     }
@@ -109,15 +112,15 @@ async fn change_of(
     draft: &FunctionDraft,
     present: &ValidatedFunction,
     call: &RecordedCall<'_>,
+    outcome: &CallOutcome,
     calls: &Calls<'_>,
 ) -> Result<Option<String>, HostFault> {
-    let outcome = calls.run(draft, call.arguments.clone()).await?;
-    if gives(&outcome, call.value) || !gives(&calls.run(present.draft(), call.arguments.clone()).await?, call.value) {
+    if gives(outcome, call.value) || !gives(&calls.run(present.draft(), call.arguments.clone()).await?, call.value) {
         return Ok(None);
     }
     let now = match outcome.value() {
         Some(value) => format!("gives {}", cut_middle(value.get(), MAX_VALUE)),
-        None => format!("ends in {}", failure_text(&outcome, MAX_VALUE)),
+        None => format!("ends in {}", failure_text(outcome, MAX_VALUE)),
     };
     Ok(Some(format!(
         "in task `{}`, `{}` with {} gave {}; it now {now}",

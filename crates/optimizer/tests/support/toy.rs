@@ -1,5 +1,5 @@
 //! A guest language that is small enough to be read at a glance: one definition per line,
-//! `def NAME(PARAMETERS): EXPRESSION`, over whole numbers with `+ - *`, parameters, `raise`, `loop` and `greedy`.
+//! `def NAME(PARAMETERS): EXPRESSION`, over whole numbers with `+ - *`, parameters, `raise`, `loop`, `hang` and `greedy`.
 //! A line `boom` fails when the top level runs; `#` begins a comment.
 
 use std::collections::BTreeMap;
@@ -146,6 +146,11 @@ fn run(source: &str, entry: &str, arguments: &JsonText) -> CallEnding {
             trace: Some(format!("line 1, in {entry}")),
         }),
         "loop" => CallEnding::LimitHit(LimitKind::Wall, Failure::new("the call took longer than 2 s")),
+        // Hangs for every argument but 0, which it gives back.
+        "hang" if values.get("a") != Some(&0) => {
+            CallEnding::LimitHit(LimitKind::Wall, Failure::new("it took too long"))
+        }
+        "hang" => CallEnding::Returned(JsonText::from_value(&0.into())),
         "greedy" => CallEnding::LimitHit(LimitKind::Memory, Failure::new("the call needed more than 64 MiB")),
         _ => match evaluate(&definition.body, &values) {
             Some(value) => CallEnding::Returned(JsonText::from_value(&value.into())),
