@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use greensand_llm::{ChatReply, ChatRequest, ModelBackend, ModelError, ModelErrorKind};
+use greensand_llm::{ChatReply, ChatRequest, ConcurrencyReport, ModelBackend, ModelError, ModelErrorKind};
 use greensand_types::{BoxFuture, TokenUsage};
 
 use super::Ledger;
@@ -65,6 +65,10 @@ impl ModelBackend for MeteredBackend {
 
     fn identity(&self) -> String {
         self.backend.identity()
+    }
+
+    fn concurrency(&self) -> Option<ConcurrencyReport> {
+        self.backend.concurrency()
     }
 
     fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {

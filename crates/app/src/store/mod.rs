@@ -21,6 +21,7 @@ mod records;
 mod report;
 mod report_text;
 mod run_folder;
+mod spend_report;
 mod tape;
 mod writer;
 
@@ -41,4 +42,5 @@ pub use records::{
 pub use report::{EpochReport, FunctionReport, REPORT_FORMAT, Report, ReportBuilder, ShareReport, TestReport};
 pub(crate) use run_folder::PaidReply;
 pub use run_folder::{RunFolder, RunSummary};
+pub use spend_report::{EpochSpend, SpendReport};
 pub use writer::RunWriter;

@@ -343,7 +343,7 @@ pub struct StopRecord {
 }
 
 /// A reply of a model with the request that it answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplyRecord {
     /// Which of the two models.
     pub role: String,

@@ -18,6 +18,8 @@ use super::records::{
     CallRecord, ConversationRecordLine, DecisionRecord, EvaluationRecord, ReplyRecord, StepRecord, StopRecord,
     UsageRecord,
 };
+use super::spend_report::{SpendBuilder, SpendReport};
+use crate::spend::Prices;
 
 /// The number of the form of `report.json`.
 pub const REPORT_FORMAT: u32 = 1;
@@ -54,6 +56,9 @@ pub struct Report {
     pub assistant_usage: UsageRecord,
     /// What the replies of the optimizer's model cost.
     pub optimizer_usage: UsageRecord,
+    /// What all of it cost, by model and epoch.
+    #[serde(default)]
+    pub spend: SpendReport,
     /// What a person should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -154,6 +159,7 @@ pub struct ReportBuilder {
     /// The epoch in which a function, by its id, was first applied.
     written: BTreeMap<String, u32>,
     test: Vec<EvaluationRecord>,
+    spend: SpendBuilder,
     /// Whether the journal says how the run ended.
     is_over: bool,
 }
@@ -191,6 +197,11 @@ impl ReportBuilder {
     /// Adds what a person should know.
     pub fn warn(&mut self, warning: impl Into<String>) {
         self.report.warnings.push(warning.into());
+    }
+
+    /// Returns what was paid so far, at prices.
+    pub(super) fn spend(&self, prices: Option<&Prices>) -> SpendReport {
+        self.spend.finish(prices)
     }
 
     /// Returns the set that is best so far.
@@ -291,6 +302,7 @@ impl ReportBuilder {
             false => &mut self.report.assistant_usage,
         };
         add(usage, record.usage);
+        self.spend.add(record);
     }
 
     fn add_step(&mut self, record: &StepRecord) {
@@ -322,7 +334,7 @@ fn call_note(record: &CallRecord) -> CallNote<'_> {
 /// The word for the split that nothing is decided on.
 pub(super) const TEST: &str = "test";
 
-fn add(sum: &mut UsageRecord, usage: UsageRecord) {
+pub(super) fn add(sum: &mut UsageRecord, usage: UsageRecord) {
     sum.requests = sum.requests.saturating_add(usage.requests);
     sum.prompt_tokens = sum.prompt_tokens.saturating_add(usage.prompt_tokens);
     sum.cached_tokens = sum.cached_tokens.saturating_add(usage.cached_tokens);

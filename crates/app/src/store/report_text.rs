@@ -48,6 +48,7 @@ impl Report {
         writeln!(out, "\nmodel replies")?;
         writeln!(out, "  assistant {}", usage_line(self.assistant_usage))?;
         writeln!(out, "  optimizer {}", usage_line(self.optimizer_usage))?;
+        self.spend.write_text(out)?;
         for warning in &self.warnings {
             writeln!(out, "\nwarning: {}", shown(warning))?;
         }
@@ -168,7 +169,7 @@ fn short(id: &str) -> &str {
 }
 
 /// Puts a text of others on one line.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -213,6 +213,13 @@ impl RunFolder {
 
     /// Closes a report with the functions of the best set, or with a warning where they cannot be read.
     pub(super) fn finish_report(&self, builder: &ReportBuilder) -> Report {
+        let mut report = self.finish_with_functions(builder);
+        let prices = self.manifest().ok().and_then(|manifest| manifest.prices);
+        report.spend = builder.spend(prices.as_ref());
+        report
+    }
+
+    fn finish_with_functions(&self, builder: &ReportBuilder) -> Report {
         let functions = match builder.best().map(|best| self.load_set(best)).transpose() {
             Ok(best) => best.map(|set| set.functions).unwrap_or_default(),
             Err(error) => {
