@@ -59,7 +59,7 @@ pub(super) fn score_curve(report: &Report) -> Markup {
             }
             p.legend {
                 span.accepted { "● accepted, or the initial set" } " " span.back { "○ rolled back" } " "
-                span.open { "◌ not decided" } " " span.line { "— the best set" }
+                span.open { "◌ not decided" } " " span.line { "— the best set, " } span { "│ where the true score lies, with a confidence of 95 %" }
             }
         }
     }
@@ -68,14 +68,23 @@ pub(super) fn score_curve(report: &Report) -> Markup {
 fn points(report: &Report) -> Vec<Point> {
     let mut points: Vec<Point> = Vec::new();
     for epoch in &report.epochs {
-        let decided_on = |record: &&EvaluationRecord| record.split == report.acceptance_split;
-        let Some(record) = epoch.scores.iter().rev().find(decided_on) else { continue };
-        let Some(score) = record.score.filter(|score| score.is_finite()) else { continue };
-        let decision = epoch.decision.as_ref().map(|decision| decision.decision);
+        let judged = epoch.decision.as_ref();
+        // An indecisive comparison buys more trials, of the candidate and of the best set.
+        let is_of_candidate = |record: &&EvaluationRecord| {
+            record.split == report.acceptance_split && judged.is_none_or(|judged| judged.set == record.set)
+        };
+        let records: Vec<&EvaluationRecord> = epoch.scores.iter().filter(is_of_candidate).collect();
+        let Some(record) = records.first() else { continue };
+        let score = judged.and_then(|judged| judged.score).or(record.score);
+        let Some(score) = score.filter(|score| score.is_finite()) else { continue };
+        let decision = judged.map(|judged| judged.decision);
         let before = points.last().map(|point| point.best);
         let best = if becomes_best(decision) { score } else { before.unwrap_or(score) };
-        let words = format!("epoch {}: {}", epoch.epoch, super::parts::score_words(record));
-        let interval = record.interval.filter(|ends| ends.iter().all(|end| end.is_finite()));
+        let measured: Vec<_> = records.iter().map(|record| super::parts::score_words(record)).collect();
+        let words = format!("epoch {}: {}", epoch.epoch, measured.join("; then "));
+        // That of some of the trials is not that of the score.
+        let interval =
+            record.interval.filter(|_| records.len() == 1).filter(|ends| ends.iter().all(|end| end.is_finite()));
         points.push(Point { epoch: epoch.epoch, score, interval, decision, best, words });
     }
     points

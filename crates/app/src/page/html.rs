@@ -15,8 +15,8 @@ use super::data::ReportPage;
 use super::parts::{badge, percent, score_words, set_diff, short, thousands};
 use crate::spend::Money;
 use crate::store::{
-    CreditReport, EpochReport, EvaluationRecord, FunctionReport, Manifest, ProposalRecord, Report, ShareReport,
-    UsageRecord,
+    ComparisonRecord, CreditReport, EpochReport, EvaluationRecord, FunctionReport, Manifest, ProposalRecord, Report,
+    ShareReport, UsageRecord,
 };
 
 const STYLE: &str = include_str!("style.css");
@@ -128,6 +128,9 @@ fn step(page: &ReportPage, epoch: &EpochReport) -> Markup {
                     (decision.reason)
                 }
             }
+            @if let Some(comparison) = epoch.decision.as_ref().and_then(|decision| decision.comparison.as_ref()) {
+                p.dim { (comparison_words(comparison)) }
+            }
             @if !epoch.scores.is_empty() { (measurements(&epoch.scores)) }
             @if let Some(step) = &epoch.step {
                 @if step.proposals.is_empty() { p.dim { "Nothing was proposed." } }
@@ -138,6 +141,24 @@ fn step(page: &ReportPage, epoch: &EpochReport) -> Markup {
             @if let Some(step) = diff { (set_diff(&step.diff)) }
         }
     }
+}
+
+fn comparison_words(comparison: &ComparisonRecord) -> String {
+    let points = |share: f64| share * 100.0;
+    let interval = comparison
+        .interval
+        .map(|[low, high]| format!(" (with a confidence of 95 %: {:+.1} to {:+.1})", points(low), points(high)));
+    let error = comparison.standard_error.map(|error| format!(", standard error {:.1}", points(error)));
+    let trials = if comparison.trials > 1 { format!(", {} trials of each", comparison.trials) } else { String::new() };
+    format!(
+        "Compared task by task: {:+.1} points{}{}; better on {}, worse on {} of {}{trials}.",
+        points(comparison.difference),
+        interval.unwrap_or_default(),
+        error.unwrap_or_default(),
+        comparison.gained,
+        comparison.lost,
+        counted(comparison.tasks, "task"),
+    )
 }
 
 fn measurements(scores: &[EvaluationRecord]) -> Markup {

@@ -34,6 +34,8 @@ fn a_page_tells_what_happened_and_holds_its_data_once_more() {
         "accepted",
         "the mean score is higher",
         "Epoch 2",
+        "Compared task by task: +",
+        "where the true score lies",
         "add(a, b) = sum",
         "training.epochs",
         "train.jsonl",
