@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use greensand_llm::Role;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::events::TallyLine;
 use crate::settings::{ProjectSource, resolve};
-use crate::spend::{Money, Prices};
+use crate::spend::Money;
 use crate::store::{
     DecisionKind, EvaluationRecord, JournalEvent, Report, RunFolder, SignalError, StopRecord, StoreError, UsageRecord,
 };
@@ -146,7 +145,7 @@ impl RunStatus {
             initial_score: score_of(&report, |decision| matches!(decision, DecisionKind::Baseline)),
             assistant_usage: report.assistant_usage,
             optimizer_usage: report.optimizer_usage,
-            nano_usd: manifest.prices.and_then(|prices| cost_of(&prices, &report)),
+            nano_usd: report.spend.nano_usd.map(Money::nano_dollars),
         })
     }
 }
@@ -156,12 +155,6 @@ impl RunStatus {
     pub fn money_words(&self) -> Option<String> {
         self.nano_usd.map(|nano_usd| Money::of_nano_dollars(nano_usd).to_string())
     }
-}
-
-fn cost_of(prices: &Prices, report: &Report) -> Option<u64> {
-    let assistant = prices.of(Role::Assistant).cost(&report.assistant_usage.into())?;
-    let optimizer = prices.of(Role::Optimizer).cost(&report.optimizer_usage.into())?;
-    Some(assistant.plus(optimizer).nano_dollars())
 }
 
 fn score_of(report: &Report, counts: impl Fn(DecisionKind) -> bool) -> Option<f64> {

@@ -1,15 +1,12 @@
 use std::collections::BTreeMap;
 
-use greensand_llm::Role;
-use greensand_types::TokenUsage;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bounds::bounded;
 use crate::causes::with_causes;
 use crate::diff::{SetDiff, diff_sets};
-use crate::spend::Prices;
-use crate::store::{Manifest, PaidReply, Report, RunFolder, StoreError, StoredSet, UsageRecord};
+use crate::store::{Manifest, Report, RunFolder, StoreError, StoredSet};
 
 /// The number of the form of a [`ReportPage`].
 pub const PAGE_FORMAT: u32 = 1;
@@ -32,8 +29,6 @@ pub struct ReportPage {
     /// What the whole run changed: from the initial to the best set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole: Option<SetDiff>,
-    /// What was paid for, epoch by epoch, first on the assistant's model and then on the optimizer's.
-    pub spend: Vec<EpochSpend>,
     /// The functions of the best set.
     pub sources: Vec<FunctionSource>,
 }
@@ -45,20 +40,6 @@ pub struct StepDiff {
     pub epoch: u32,
     /// From its parent to its candidate.
     pub diff: SetDiff,
-}
-
-/// What was paid for on one model in an epoch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct EpochSpend {
-    /// The epoch.
-    pub epoch: u32,
-    /// Whose model.
-    pub role: String,
-    /// Replies and tokens.
-    pub usage: UsageRecord,
-    /// Billionths of a dollar, at the prices that the run began with; none where the price is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nano_usd: Option<u64>,
 }
 
 /// A function as it was written.
@@ -98,12 +79,7 @@ impl ReportPage {
         let whole = ends.and_then(|(initial, best)| sets.diff(initial, best));
         let best = report.best.as_deref().and_then(|best| sets.get(best));
         let sources = best.iter().flat_map(|set| &set.functions).map(FunctionSource::of).collect();
-        let spend = match run.paid_replies() {
-            Ok(paid) => spend_of(&paid, manifest.as_ref().and_then(|manifest| manifest.prices.as_ref())),
-            // The report says already that they cannot be read.
-            Err(_) => Vec::new(),
-        };
-        let mut page = Self { format: PAGE_FORMAT, report, manifest, steps, whole, spend, sources };
+        let mut page = Self { format: PAGE_FORMAT, report, manifest, steps, whole, sources };
         for problem in sets.problems {
             // The report says already that the best set cannot be read.
             if !page.report.warnings.iter().any(|warning| problem.ends_with(warning.as_str())) {
@@ -124,19 +100,6 @@ impl FunctionSource {
             source: draft.source.to_string(),
         }
     }
-}
-
-fn spend_of(paid: &[PaidReply], prices: Option<&Prices>) -> Vec<EpochSpend> {
-    let mut rows: BTreeMap<(u32, bool), TokenUsage> = BTreeMap::new();
-    for reply in paid {
-        *rows.entry((reply.epoch, reply.role == Role::Optimizer)).or_default() += reply.usage;
-    }
-    let row = |((epoch, is_optimizer), usage): ((u32, bool), TokenUsage)| {
-        let role = if is_optimizer { Role::Optimizer } else { Role::Assistant };
-        let nano_usd = prices.and_then(|prices| prices.of(role).cost(&usage)).map(|money| money.nano_dollars());
-        EpochSpend { epoch, role: role.as_str().into(), usage: usage.into(), nano_usd }
-    };
-    rows.into_iter().map(row).collect()
 }
 
 /// The sets of a run, each read once.

@@ -49,7 +49,7 @@ impl ReportPage {
                     h2 { "Refused proposals" }
                     (refused(report))
                     h2 { "Spend" }
-                    (spend(self))
+                    (spend(report))
                     @if let Some(manifest) = &self.manifest { (started_with(manifest)) }
                     (data(self))
                 }
@@ -304,31 +304,31 @@ fn refused(report: &Report) -> Markup {
     }
 }
 
-fn spend(page: &ReportPage) -> Markup {
-    let report = &page.report;
-    let prices = page.manifest.as_ref().and_then(|manifest| manifest.prices.as_ref());
-    let roles = [(Role::Assistant, report.assistant_usage), (Role::Optimizer, report.optimizer_usage)];
+fn spend(report: &Report) -> Markup {
+    let spend = &report.spend;
+    let roles = [
+        ("assistant", report.assistant_usage, spend.assistant_nano_usd),
+        ("optimizer", report.optimizer_usage, spend.optimizer_nano_usd),
+    ];
     html! {
+        @if let Some(money) = spend.nano_usd { p { "The run has cost " (money.to_string()) "." } }
         div.wide { table {
             tr { th { "role" } (spend_heads()) }
-            @for (role, usage) in roles {
-                @let cost = prices.and_then(|prices| prices.of(role).cost(&usage.into()));
-                tr { th { (role.as_str()) } (spend_cells(usage, cost)) }
-            }
+            @for (role, usage, money) in roles { tr { th { (role) } (spend_cells(usage, money)) } }
         } }
-        @if let Some(prices) = prices {
-            @for (role, _) in roles { p.dim { "Price of the " (role.as_str()) "'s model: " (prices.of(role).describe()) } }
+        @if let Some(prices) = &spend.prices {
+            @for role in Role::ALL { p.dim { "Price of the " (role.as_str()) "'s model: " (prices.of(role).describe()) } }
         }
-        @if !page.spend.is_empty() {
-            details {
-                summary { "by epoch" }
-                div.wide { table {
-                    tr { th { "epoch" } th { "role" } (spend_heads()) }
-                    @for row in &page.spend {
-                        tr { td { (row.epoch) } td { (row.role) } (spend_cells(row.usage, row.nano_usd.map(Money::of_nano_dollars))) }
-                    }
-                } }
-            }
+        @if !spend.epochs.is_empty() {
+            h3 { "By epoch" }
+            div.wide { table {
+                tr { th { "epoch" } th { "role" } (spend_heads()) }
+                @for epoch in &spend.epochs {
+                    tr { td { (epoch.epoch) } td { "assistant" } (usage_cells(epoch.assistant)) td.number { } }
+                    tr { td { } td { "optimizer" } (usage_cells(epoch.optimizer)) td.number { (money_words(epoch.nano_usd)) } }
+                }
+            } }
+            p.dim { "The cost of an epoch is that of both." }
         }
     }
 }
@@ -338,14 +338,18 @@ fn spend_heads() -> Markup {
     html! { @for head in heads { th.number { (head) } } }
 }
 
-fn spend_cells(usage: UsageRecord, cost: Option<Money>) -> Markup {
+fn spend_cells(usage: UsageRecord, money: Option<Money>) -> Markup {
+    html! { (usage_cells(usage)) td.number { (money_words(money)) } }
+}
+
+fn usage_cells(usage: UsageRecord) -> Markup {
     let UsageRecord { requests, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens } = usage;
-    html! {
-        @for number in [requests, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens] {
-            td.number { (thousands(number)) }
-        }
-        td.number { (cost.map_or_else(|| "not known".into(), |cost| cost.to_string())) }
-    }
+    let numbers = [requests, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens];
+    html! { @for number in numbers { td.number { (thousands(number)) } } }
+}
+
+fn money_words(money: Option<Money>) -> String {
+    money.map_or_else(|| "not known".into(), |money| money.to_string())
 }
 
 fn started_with(manifest: &Manifest) -> Markup {

@@ -14,7 +14,7 @@ mod data;
 mod html;
 mod parts;
 
-pub use data::{EpochSpend, FunctionSource, PAGE_FORMAT, ReportPage, StepDiff};
+pub use data::{FunctionSource, PAGE_FORMAT, ReportPage, StepDiff};
 
 use std::path::{Path, PathBuf};
 
