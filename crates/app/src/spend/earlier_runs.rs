@@ -1,7 +1,7 @@
 #![expect(clippy::cast_precision_loss, reason = "no run has 2^53 calls")]
 
 use crate::project::Project;
-use crate::store::{DecisionKind, Report, RunFolder, UsageRecord};
+use crate::store::{DecisionKind, EvaluationRecord, Report, RunFolder, UsageRecord};
 
 /// The most earlier runs that means are taken of, the latest first.
 const RUNS: usize = 5;
@@ -64,7 +64,7 @@ impl Sums {
     fn add(&mut self, report: &Report) {
         self.runs += 1;
         for epoch in &report.epochs {
-            self.tasks += epoch.scores.iter().map(|score| score.tasks).sum::<usize>();
+            self.tasks += epoch.scores.iter().map(conversations).sum::<usize>();
             let decision = epoch.decision.as_ref().map(|decision| decision.decision);
             self.accepted += usize::from(decision == Some(DecisionKind::Accepted));
             if epoch.step.is_some() {
@@ -75,7 +75,7 @@ impl Sums {
             }
         }
         let test = report.test.iter().flat_map(|test| [&test.initial, &test.best]).flatten();
-        let mut sets: Vec<_> = test.map(|score| (&score.set, score.tasks)).collect();
+        let mut sets: Vec<_> = test.map(|score| (&score.set, conversations(score))).collect();
         sets.dedup();
         self.tasks += sets.into_iter().map(|(_, tasks)| tasks).sum::<usize>();
         add(&mut self.assistant, report.assistant_usage);
@@ -99,6 +99,11 @@ impl Sums {
             step_reply: mean(optimizer.completion_tokens as f64, optimizer.requests as f64),
         }
     }
+}
+
+/// Returns how many conversations a measurement held.
+fn conversations(score: &EvaluationRecord) -> usize {
+    score.tasks.saturating_mul(usize::try_from(score.trials).unwrap_or(1).max(1))
 }
 
 fn add(sum: &mut UsageRecord, usage: UsageRecord) {

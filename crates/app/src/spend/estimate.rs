@@ -124,8 +124,15 @@ pub fn estimate(project: &Project) -> Result<Estimate, PriceTableError> {
     let has_validation = tasks(Split::Validation) > 0;
     let deciding = if has_validation { tasks(Split::Validation) } else { tasks(Split::Train) };
     let epochs = u64::from(settings.training.epochs);
+    // A score takes its trials, and an indecisive comparison may buy more, of each set up to a bound.
+    let trials = u64::from(settings.training.repeats.max(1));
+    let most_trials = trials.max(u64::from(settings.training.max_trials));
     let (expected_epochs, accepted) = (model.epochs, model.accepted);
-    add("initial set", Role::Assistant, model.tasks(deciding as f64, deciding, Tools::Initial));
+    add(
+        "initial set",
+        Role::Assistant,
+        model.tasks((deciding * trials) as f64, deciding.saturating_mul(most_trials), Tools::Initial),
+    );
     if has_validation {
         // After the last epoch nobody learns from train any more.
         let more = (accepted.min(expected_epochs - 1.0)).max(0.0);
@@ -135,17 +142,19 @@ pub fn estimate(project: &Project) -> Result<Estimate, PriceTableError> {
         add("train, better sets", Role::Assistant, model.tasks(train as f64 * more, worst, Tools::Learned));
     }
     add("steps", Role::Optimizer, model.steps(expected_epochs, epochs));
-    let candidates = deciding as f64 * model.candidates;
-    add("candidates", Role::Assistant, model.tasks(candidates, deciding.saturating_mul(epochs), Tools::Learned));
+    let candidates = (deciding * trials) as f64 * model.candidates;
+    let worst = deciding.saturating_mul(epochs).saturating_mul(most_trials);
+    add("candidates", Role::Assistant, model.tasks(candidates, worst, Tools::Learned));
     if settings.training.final_test {
-        let test = tasks(Split::Test);
+        let test = tasks(Split::Test) * trials;
         let better = if accepted > 0.0 { test } else { 0 };
         add("test, initial set", Role::Assistant, model.tasks(test as f64, test, Tools::Initial));
         add("test, best set", Role::Assistant, model.tasks(better as f64, test, Tools::Learned));
     }
     if settings.training.credit_at_end {
         let most = u64::from(settings.training.max_actions_per_step).saturating_mul(epochs).saturating_add(1);
-        let expected = deciding as f64 * accepted;
+        let expected = (deciding * trials) as f64 * accepted;
+        let deciding = deciding.saturating_mul(most_trials);
         add("credit", Role::Assistant, model.tasks(expected, deciding.saturating_mul(most), Tools::Learned));
     }
     let total = phases.iter().fold(Range::default(), |sum, phase| Range {
