@@ -18,6 +18,8 @@ pub enum RunKind {
     /// It trains functions.
     #[default]
     Train,
+    /// It measures a set twice.
+    Noise,
 }
 
 /// What a run was started with: enough to know what its numbers mean.

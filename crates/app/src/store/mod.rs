@@ -16,6 +16,7 @@ mod files;
 mod function_set;
 mod journal;
 mod manifest;
+mod noise;
 mod process;
 mod records;
 mod report;
@@ -32,6 +33,7 @@ pub use error::StoreError;
 pub use function_set::{StoredSet, load_set};
 pub use journal::{JOURNAL_FORMAT, Journal, JournalEvent, JournalReader, OpenedRecord, Reopening};
 pub use manifest::{ForkRecord, MANIFEST_FORMAT, Manifest, ManifestSetting, ManifestTaskFile, RunKind};
+pub use noise::{NOISE_FORMAT, NoiseReport, NoiseTask, SmallestEffect};
 pub use process::{PROCESS_FORMAT, ProcessRecord, SignalError};
 pub use records::{
     CallRecord, CallRequestRecord, ComparisonRecord, ConversationRecordLine, DecisionKind, DecisionRecord,

@@ -14,11 +14,13 @@ use super::files::{replace, replace_json};
 use super::function_set::write_set;
 use super::journal::{Journal, JournalEvent, JournalReader, Reopening};
 use super::manifest::{FIRST_RESUMABLE_FORMAT, Manifest};
+use super::noise::NoiseReport;
 use super::process::ProcessRecord;
 use super::records::{KeptOutcomeRecord, ReplyRecord, SittingEndRecord, SittingRecord, StopRecord};
 use super::report::{Report, ReportBuilder};
 use super::run_folder::{
-    BEST, CREDIT, JOURNAL, LOCK, MANIFEST, OUTCOMES, PROCESS, REPLIES, REPORT, REPORT_TEXT, RunFolder, SETS, SITTINGS,
+    BEST, CREDIT, JOURNAL, LOCK, MANIFEST, NOISE, OUTCOMES, PROCESS, REPLIES, REPORT, REPORT_TEXT, RunFolder, SETS,
+    SITTINGS,
 };
 use super::tape::Tape;
 
@@ -45,6 +47,22 @@ impl RunWriter {
     /// When the disk is full, read-only, or not ours to write to.
     pub fn create(runs_dir: &Path, manifest: &Manifest, now: SystemTime) -> Result<Self, StoreError> {
         let run = Self::begin(runs_dir, &manifest.project, now)?;
+        run.write_manifest(manifest)?;
+        Ok(run)
+    }
+
+    /// Makes a new run folder that holds a set from the beginning: what the run is about.
+    ///
+    /// # Errors
+    /// When the disk is full, read-only, or not ours to write to.
+    pub fn create_about(
+        set: &FunctionSet,
+        runs_dir: &Path,
+        manifest: &Manifest,
+        now: SystemTime,
+    ) -> Result<Self, StoreError> {
+        let run = Self::begin(runs_dir, &manifest.project, now)?;
+        run.save_set(set)?;
         run.write_manifest(manifest)?;
         Ok(run)
     }
@@ -180,6 +198,17 @@ impl RunWriter {
         sittings.append(&event)?;
         self.report().add(&event);
         Ok(())
+    }
+
+    /// Keeps what a measurement of noise found.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn keep_noise(&self, report: &NoiseReport) -> Result<(), StoreError> {
+        if self.is_replay() {
+            return Ok(());
+        }
+        replace_json(&self.folder.path().join(NOISE), report)
     }
 
     /// Returns the next line of the journal that is to be done again, if there is one.

@@ -129,7 +129,7 @@ pub(super) fn restore(ledger: &Ledger, folder: &RunFolder) -> Result<(), StoreEr
     Ok(())
 }
 
-async fn load(source: &SetSource, equipment: &Equipment) -> Result<LoadedSet, TrainErrorKind> {
+pub(super) async fn load(source: &SetSource, equipment: &Equipment) -> Result<LoadedSet, TrainErrorKind> {
     let loaded = source.load(equipment.runtime.as_ref(), equipment.admission()).await;
     loaded.map_err(|error| TrainErrorKind::Initial(Box::new(error)))
 }

@@ -10,6 +10,7 @@ mod eras;
 mod error;
 mod fork;
 mod r#loop;
+mod noise;
 mod recorded;
 mod session;
 
@@ -18,4 +19,5 @@ pub use eras::Eras;
 pub use error::{TrainError, TrainErrorKind};
 pub use fork::{ForkError, fork};
 pub use r#loop::{RunEnding, TrainReport, replay, resume, train};
+pub use noise::{NoiseDone, noise, resume_noise};
 pub use recorded::{RecordedRun, RecordedRunError};

@@ -4,6 +4,7 @@
 mod credit;
 mod evaluation;
 mod formats;
+mod noise;
 mod page;
 mod resuming;
 mod schemas;

@@ -11,6 +11,7 @@ mod estimate;
 mod eval;
 mod fork;
 mod init;
+mod noise;
 mod packages;
 mod prepared;
 mod replay;
@@ -58,6 +59,7 @@ pub(crate) enum Command {
     Fork(fork::Arguments),
     Credit(credit::Arguments),
     Eval(eval::Arguments),
+    Noise(noise::Arguments),
     Show(show::Arguments),
     Report(report::Arguments),
     Status(status::Arguments),
@@ -82,6 +84,7 @@ impl Command {
             Self::Fork(arguments) => fork::run(&arguments, terminal),
             Self::Credit(arguments) => credit::run(&arguments, terminal),
             Self::Eval(arguments) => eval::run(&arguments, terminal),
+            Self::Noise(arguments) => noise::run(&arguments, terminal),
             Self::Show(arguments) => show::run(&arguments, terminal),
             Self::Report(arguments) => report::run(&arguments, terminal),
             Self::Status(arguments) => status::run(&arguments, terminal),

@@ -2,7 +2,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use greensand_app::{Overrides, RecordedRun, Sandbox, prepare, resume};
+use greensand_app::store::{Reopening, RunKind};
+use greensand_app::{Overrides, RecordedRun, Sandbox, prepare, resume, resume_noise};
 use greensand_types::FunctionRuntime;
 
 use super::common::{self, BudgetFlags};
@@ -67,13 +68,21 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     let runtime: Arc<dyn FunctionRuntime> = Arc::new(sandbox.clone());
     let eras = recorded.equipment(&runtime, &environment)?;
     let progress = Progress::new("resume", terminal);
-    let report = (|| {
-        prepare_sandbox(&recorded, &sandbox, &progress)?;
-        let interrupt = interrupt::on_signals(*terminal)?;
-        common::block_on_all(resume(&recorded, &eras, &progress, &interrupt))?.map_err(Failure::from)
-    })();
-    progress.finish();
-    conclude(&report?, terminal)
+    let begun = prepare_sandbox(&recorded, &sandbox, &progress).and_then(|()| interrupt::on_signals(*terminal));
+    let interrupt = begun.inspect_err(|_| progress.finish())?;
+    match recorded.manifest.kind {
+        RunKind::Train => {
+            let report = common::block_on_all(resume(&recorded, &eras, &progress, &interrupt))?;
+            progress.finish();
+            conclude(&report?, terminal)
+        }
+        RunKind::Noise => {
+            let resumed = resume_noise(&recorded, &eras, Reopening::Resume, &progress, &interrupt);
+            let done = common::block_on_all(resumed)?;
+            progress.finish();
+            super::noise::conclude(&done?, terminal)
+        }
+    }
 }
 
 fn overrides(arguments: &Arguments) -> Result<Overrides, Failure> {

@@ -1,0 +1,225 @@
+//! How much the scores of an unchanged set differ from one measurement to the next, and what that lets a comparison see.
+//!
+//! The set is measured twice on the same tasks, each time in draws of its own. Whatever differs is chance: the model's, not the
+//! functions'. A change of the set must stand out from that.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use greensand_llm::Role;
+use greensand_optimizer::{PairedScores, Sample};
+use greensand_types::{Task, TaskId};
+
+use super::eras::Eras;
+use super::r#loop::{load, restore};
+use super::recorded::RecordedRun;
+use super::{TrainError, TrainErrorKind};
+use crate::causes::with_causes;
+use crate::evaluate::{Cover, EvaluateError, Job, Measured, measure};
+use crate::project::{Project, Split};
+use crate::sets::{LoadedSet, SetSource};
+use crate::store::{
+    JournalEvent, Manifest, NOISE_FORMAT, NoiseReport, NoiseTask, Reopening, RunFolder, RunKind, RunWriter,
+    SmallestEffect, StopRecord,
+};
+use crate::{Equipment, Event, Interrupt, Observer};
+
+/// How surely an effect of the smallest size is to be found.
+const POWER: f64 = 0.8;
+
+/// For how many times the trials the smallest effect is told.
+const TIMES: [u32; 4] = [1, 2, 4, 8];
+
+/// What a measurement of noise left.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoiseDone {
+    /// The folder of the run.
+    pub folder: RunFolder,
+    /// What was found.
+    pub report: NoiseReport,
+}
+
+/// Measures a set twice, in a run folder of its own, and says what a comparison on these tasks can show.
+///
+/// # Errors
+/// When the set is not admitted, the folder cannot be written, or the set cannot be measured. What was paid for is kept, and
+/// [`resume_noise`] goes on with it.
+pub async fn noise(
+    project: &Project,
+    equipment: &Equipment,
+    set: &SetSource,
+    observer: &dyn Observer,
+    interrupt: &Interrupt,
+) -> Result<NoiseDone, TrainError> {
+    let before_run = |kind| TrainError { kind, run: None };
+    equipment.ledger.allow(&[Role::Assistant]).map_err(|uncapped| before_run(uncapped.into()))?;
+    let loaded = load(set, equipment).await.map_err(before_run)?;
+    let now = SystemTime::now();
+    let (assistant, optimizer) = (equipment.assistant.label(), equipment.optimizer.label());
+    let manifest = Manifest::of(RunKind::Noise, project, assistant, optimizer, now);
+    let manifest = manifest.priced(equipment.ledger.prices().clone());
+    let run = RunWriter::create_about(&loaded.set, &project.settings.runs_dir, &manifest, now);
+    let run = run.map_err(|error| before_run(error.into()))?;
+    work(project, equipment, run, loaded, observer, interrupt).await
+}
+
+/// Goes on with a measurement of noise that was stopped, or does one again from what is kept.
+///
+/// # Errors
+/// As [`noise`]; and when its folder is in use or damaged, or comes out otherwise.
+pub async fn resume_noise(
+    recorded: &RecordedRun,
+    eras: &Eras,
+    how: Reopening,
+    observer: &dyn Observer,
+    interrupt: &Interrupt,
+) -> Result<NoiseDone, TrainError> {
+    let failed = |kind| TrainError { kind, run: Some(recorded.folder.path().to_owned()) };
+    let equipment = eras.first();
+    if how == Reopening::Resume {
+        equipment.ledger.allow(&[Role::Assistant]).map_err(|uncapped| failed(uncapped.into()))?;
+    }
+    let run = RunWriter::reopen(&recorded.folder, how).map_err(|error| failed(error.into()))?;
+    if how == Reopening::Resume {
+        restore(equipment.ledger(), &recorded.folder).map_err(|error| failed(error.into()))?;
+    }
+    // The set that it is about was there before anything else.
+    let sets = recorded.folder.sets().map_err(|error| failed(error.into()))?;
+    let set = sets.into_iter().next().unwrap_or_else(|| "initial".into());
+    let set = SetSource::Run { folder: recorded.folder.path().to_owned(), set };
+    let loaded = load(&set, equipment).await.map_err(failed)?;
+    work(&recorded.project, equipment, run, loaded, observer, interrupt).await
+}
+
+async fn work(
+    project: &Project,
+    equipment: &Equipment,
+    run: RunWriter,
+    loaded: LoadedSet,
+    observer: &dyn Observer,
+    interrupt: &Interrupt,
+) -> Result<NoiseDone, TrainError> {
+    let folder = run.folder().clone();
+    let failed = |kind| TrainError { kind, run: Some(folder.path().to_owned()) };
+    run.begin_sitting(&project.command, SystemTime::now()).map_err(|error| failed(error.into()))?;
+    observer.event(Event::RunOpened { folder: folder.path(), max_epochs: 0 });
+    for warning in project.tasks.warnings().iter().chain(&loaded.warnings) {
+        run.warn(warning);
+        observer.event(Event::Warning { message: warning });
+    }
+    let run = Arc::new(run);
+    let split = if project.tasks.get(Split::Validation).is_empty() { Split::Train } else { Split::Validation };
+    let repeats = equipment.training.repeats.max(1);
+    let job = Job {
+        equipment: &equipment.recorded_in(&run),
+        set: &loaded.set,
+        tasks: project.tasks.get(split),
+        trials: 0..repeats.saturating_mul(2),
+        split,
+        epoch: 0,
+        cover: Cover::Whole,
+        jobs: project.settings.training.jobs,
+        run: Some(&run),
+        observer,
+        interrupt,
+    };
+    let (tasks, level) = (job.tasks, equipment.training.false_accepts);
+    let ended = match measure(job).await {
+        Ok(measured) => Ok(report_of(tasks, &measured, &loaded, split, repeats, level)),
+        Err((error, _)) => Err(error),
+    };
+    close(&run, ended).map_err(failed).map(|report| NoiseDone { folder, report })
+}
+
+fn close(run: &RunWriter, ended: Result<NoiseReport, EvaluateError>) -> Result<NoiseReport, TrainErrorKind> {
+    let (kind, reason) = match &ended {
+        Ok(_) => ("measured", "both measurements are done".to_owned()),
+        Err(EvaluateError::Interrupted) => ("interrupted", "interrupted".to_owned()),
+        Err(EvaluateError::TooMuchMissing(missing)) => ("too_much_missing", missing.to_string()),
+        Err(EvaluateError::BudgetSpent(spent)) => ("budget_spent", spent.to_string()),
+        Err(error) => ("failed", with_causes(error)),
+    };
+    let stop = StopRecord { kind: kind.into(), reason };
+    if let Ok(report) = &ended {
+        run.append(&JournalEvent::Stopped(stop.clone()))?;
+        run.keep_noise(report)?;
+    }
+    let written = run.end_sitting(stop, SystemTime::now()).and_then(|()| run.write_report());
+    let report = ended.map_err(|error| TrainErrorKind::Evaluate(Box::new(error)))?;
+    written?;
+    Ok(report)
+}
+
+fn report_of(
+    tasks: &[Arc<Task>],
+    measured: &Measured,
+    loaded: &LoadedSet,
+    split: Split,
+    repeats: u32,
+    level: f64,
+) -> NoiseReport {
+    let trials = measured.trial_scores();
+    let half = |from: u32| -> Vec<Option<f64>> {
+        let of_task = |scores: &Vec<Option<f64>>| {
+            let scores = scores.iter().skip(from as usize).take(repeats as usize).flatten();
+            Some(Sample::of(&scores.copied().collect::<Vec<_>>())?.mean())
+        };
+        trials.iter().map(of_task).collect()
+    };
+    let (first, second) = (half(0), half(repeats));
+    let paired = PairedScores::of(&first, &second);
+    let differences = paired.differences();
+    let changed = |(task, (first, second)): (&Arc<Task>, (&Option<f64>, &Option<f64>))| {
+        let (first, second) = ((*first)?, (*second)?);
+        (first != second).then(|| NoiseTask { task: TaskId::to_string(&task.id), first, second })
+    };
+    NoiseReport {
+        format: NOISE_FORMAT,
+        set: loaded.set.id().to_string(),
+        split: split.to_string(),
+        tasks: paired.pairs().len(),
+        missing: paired.missing(),
+        repeats,
+        first: paired.best_mean(),
+        second: paired.candidate_mean(),
+        difference: paired.mean_difference(),
+        standard_error: differences.and_then(|sample| sample.standard_error()),
+        level,
+        power: POWER,
+        smallest_effects: differences.map(|sample| smallest_effects(&sample, repeats, level)).unwrap_or_default(),
+        changed: tasks.iter().zip(first.iter().zip(&second)).filter_map(changed).collect(),
+    }
+}
+
+/// The smallest effects that a comparison would find, with these trials and with more of them.
+///
+/// The differences of an unchanged set are chance alone, whose variance falls with the number of trials. However little chance there
+/// is, so many tasks must differ that they could not all have fallen the same way by it.
+fn smallest_effects(sample: &Sample, repeats: u32, level: f64) -> Vec<SmallestEffect> {
+    let least_tasks = (1.0 / level.max(1e-9)).log2().ceil();
+    #[expect(clippy::cast_precision_loss, reason = "no task set has 2^53 tasks")]
+    let least = (least_tasks / sample.count() as f64).min(1.0);
+    let effect = |times: u32| {
+        let by_chance = sample.smallest_effect(level, POWER)? / f64::from(times).sqrt();
+        Some(SmallestEffect { repeats: repeats.saturating_mul(times), effect: by_chance.max(least) })
+    };
+    TIMES.into_iter().filter_map(effect).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_trials_see_smaller_effects_down_to_what_so_many_tasks_can_show() {
+        let differences: Vec<f64> = (0..100).map(|task| [0.0, 1.0, -1.0, 0.0][task % 4]).collect();
+        let effects = smallest_effects(&Sample::of(&differences).unwrap(), 1, 0.05);
+        assert_eq!(effects.iter().map(|effect| effect.repeats).collect::<Vec<_>>(), [1, 2, 4, 8]);
+        // A deviation of 0.7107 over 100 tasks: (1.6604 + 0.8453) * 0.0711.
+        assert!((effects[0].effect - 0.1781).abs() < 1e-3, "{effects:?}");
+        assert!((effects[2].effect - effects[0].effect / 2.0).abs() < 1e-9);
+        let still = smallest_effects(&Sample::of(&[0.0; 20]).unwrap(), 1, 0.05);
+        assert!(still.iter().all(|effect| (effect.effect - 0.25).abs() < 1e-9), "five of twenty tasks: {still:?}");
+        assert!(smallest_effects(&Sample::of(&[0.0]).unwrap(), 1, 0.05).is_empty());
+    }
+}

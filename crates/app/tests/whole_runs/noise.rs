@@ -1,0 +1,99 @@
+//! How far the scores of an unchanged set differ, through the folder of a run.
+
+use std::sync::{Arc, Mutex};
+
+use greensand_app::store::{Reopening, RunFolder, RunKind};
+use greensand_app::{
+    Environment, Interrupt, ModelBackend, ModelError, NoiseDone, Overrides, RecordedRun, SetSource, Silent, TrainError,
+    noise, resume_noise,
+};
+use greensand_llm::{ChatReply, ChatRequest};
+use greensand_types::{BoxFuture, FunctionRuntime};
+
+use crate::support::*;
+
+/// A model that solves some tasks in some draws only.
+struct Fickle {
+    backend: Arc<dyn ModelBackend>,
+    asked: Mutex<usize>,
+}
+
+impl ModelBackend for Fickle {
+    fn label(&self) -> String {
+        self.backend.label()
+    }
+
+    fn identity(&self) -> String {
+        self.backend.identity()
+    }
+
+    fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {
+        *self.asked.lock().unwrap() += 1;
+        Box::pin(async move {
+            let mut reply = self.backend.chat(request).await?;
+            if request.repeat % 2 == 1 && request.task.as_ref().is_some_and(|task| task.as_str() == "validation-3-3") {
+                reply.text = "The answer is \\boxed{6}.".into();
+            }
+            Ok(reply)
+        })
+    }
+}
+
+fn measure(folder: &Folder, settings: &[&str]) -> (Result<NoiseDone, TrainError>, usize) {
+    let (project, mut equipment) = folder.open(settings);
+    let fickle = Arc::new(Fickle { backend: Arc::clone(&equipment.assistant), asked: Mutex::new(0) });
+    equipment.assistant = Arc::clone(&fickle) as Arc<dyn ModelBackend>;
+    let done = block_on(noise(&project, &equipment, &SetSource::Empty, &Silent, &Interrupt::new()));
+    let asked = *fickle.asked.lock().unwrap();
+    (done, asked)
+}
+
+#[test]
+fn an_unchanged_set_is_measured_in_two_draws_and_what_differs_is_chance() {
+    let folder = Folder::new("", &[ASSISTANT]);
+    let (done, asked) = measure(&folder, &[]);
+    let NoiseDone { folder: run, report } = done.unwrap();
+    assert_eq!((report.first, report.second, report.difference), (0.25, 0.5, 0.25));
+    assert_eq!((report.tasks, report.missing, report.repeats, asked), (4, 0, 1, 8));
+    let [changed] = report.changed.as_slice() else { panic!("{:?}", report.changed) };
+    assert_eq!((changed.task.as_str(), changed.first, changed.second), ("validation-3-3", 0.0, 1.0));
+    assert!((report.standard_error.unwrap() - 0.25).abs() < 1e-9);
+    // Four tasks could all fall the same way by chance more often than once in twenty.
+    assert!(report.smallest_effects.iter().all(|effect| effect.effect >= 1.0 - 1e-9), "{report:?}");
+    assert!(report.to_text().contains("difference +25.0 ± 25.0 points; 1 tasks changed"), "{}", report.to_text());
+    assert_eq!(run.manifest().unwrap().kind, RunKind::Noise);
+    assert_eq!(run.report().unwrap().stop.unwrap().kind, "measured");
+    assert!(run.path().join("noise.json").is_file());
+}
+
+#[test]
+fn trials_are_shared_between_the_two_measurements() {
+    let folder = Folder::new("", &[ASSISTANT]);
+    let (done, asked) = measure(&folder, &["training.repeats=2"]);
+    let report = done.unwrap().report;
+    // Of two trials in each half, one solves the fickle task.
+    assert_eq!((report.first, report.second, report.changed.len(), asked), (0.375, 0.375, 0, 16));
+}
+
+#[test]
+fn a_measurement_that_was_cut_off_goes_on_where_it_was_and_can_be_replayed() {
+    let folder = Folder::new("", &[ASSISTANT]);
+    let (done, _) = measure(&folder, &[]);
+    let NoiseDone { folder: run, report } = done.unwrap();
+    let journal = run.path().join("journal.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at + 1).collect();
+    for end in ends {
+        std::fs::write(&journal, &text[..end]).unwrap();
+        for how in [Reopening::Resume, Reopening::Replay] {
+            let environment = Environment::of([], run.path());
+            let recorded = RecordedRun::open(run.path(), &Overrides::new(), &environment).unwrap();
+            let runtime: Arc<dyn FunctionRuntime> = Arc::new(TableRuntime);
+            let eras = recorded.equipment(&runtime, &environment).unwrap();
+            let again = block_on(resume_noise(&recorded, &eras, how, &Silent, &Interrupt::new())).unwrap();
+            assert_eq!(again.report, report);
+            assert_eq!(std::fs::read_to_string(&journal).unwrap(), text);
+        }
+    }
+    assert_eq!(RunFolder::open(run.path()).unwrap().report().unwrap().assistant_usage.requests, 8);
+}
