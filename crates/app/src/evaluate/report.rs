@@ -8,7 +8,7 @@ use super::measure::TaskResult;
 use super::{Cover, EvaluateError, Job, measure};
 use crate::causes::with_causes;
 use crate::project::{Project, Split};
-use crate::store::{RunWriter, UsageRecord};
+use crate::store::{RunWriter, UsageRecord, break_seal, seal_text};
 use crate::{Equipment, Event, Interrupt, Observer, Tally};
 
 /// What an evaluation found.
@@ -16,6 +16,9 @@ use crate::{Equipment, Event, Interrupt, Observer, Tally};
 pub struct EvalReport {
     /// The split.
     pub split: String,
+    /// How often these test tasks have been scored in this project, this time included; none for other splits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_scored: Option<u64>,
     /// The function set.
     pub set: String,
     /// The mean score of the measured tasks, 0 to 1.
@@ -78,6 +81,13 @@ pub async fn evaluate(
         observer.event(Event::Warning { message });
     }
     let tasks = project.tasks.get(split);
+    let test_scored = match split == Split::Test && !tasks.is_empty() {
+        true => Some(break_seal(&project.settings.runs_dir, tasks)?),
+        false => None,
+    };
+    if let Some(message) = test_scored.and_then(seal_text) {
+        observer.event(Event::Warning { message: &message });
+    }
     let job = Job {
         equipment,
         set,
@@ -103,6 +113,7 @@ pub async fn evaluate(
     let ids = tasks.iter().map(|task| task.id.to_string());
     Ok(EvalReport {
         split: split.to_string(),
+        test_scored,
         set: set.id().to_string(),
         score: measured.mean(),
         tasks: total,

@@ -22,6 +22,7 @@ mod records;
 mod report;
 mod report_text;
 mod run_folder;
+mod seal;
 mod spend_report;
 mod tape;
 mod writer;
@@ -44,5 +45,6 @@ pub use records::{
 pub use report::{EpochReport, FunctionReport, REPORT_FORMAT, Report, ReportBuilder, ShareReport, TestReport};
 pub(crate) use run_folder::PaidReply;
 pub use run_folder::{RunFolder, RunSummary};
+pub(crate) use seal::{break_seal, seal_text};
 pub use spend_report::{EpochSpend, SpendReport};
 pub use writer::RunWriter;

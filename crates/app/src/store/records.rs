@@ -335,7 +335,7 @@ pub struct ComparisonRecord {
 /// The end of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StopRecord {
-    /// `max_epochs` or `patience` at the end of a run; `too_much_missing`, `interrupted`, or `failed` where it can be taken up
+    /// `max_epochs` or `patience` at the end of a training, `measured` at that of a measurement of noise; `too_much_missing`, `interrupted`, or `failed` where it can be taken up
     /// again.
     pub kind: String,
     /// Why, in a sentence.
@@ -379,7 +379,7 @@ pub struct ReplyRecord {
 impl StopRecord {
     /// Says whether the run is over by its own rules, so that nothing is left to take up again.
     pub fn is_the_end(&self) -> bool {
-        matches!(self.kind.as_str(), "max_epochs" | "patience")
+        matches!(self.kind.as_str(), "max_epochs" | "patience" | "measured")
     }
 }
 

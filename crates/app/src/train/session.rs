@@ -18,7 +18,9 @@ use crate::causes::with_causes;
 use crate::evaluate::{Cover, EvaluateError, Job, Measured, TooMuchMissing, measure};
 use crate::project::{Project, Split};
 use crate::spend::BudgetSpent;
-use crate::store::{DecisionKind, DecisionRecord, JournalEvent, RunWriter, StepRecord, StopRecord, StoreError};
+use crate::store::{
+    DecisionKind, DecisionRecord, JournalEvent, RunWriter, StepRecord, StopRecord, StoreError, break_seal, seal_text,
+};
 use crate::{Equipment, Event, Interrupt, Observer};
 
 /// A training run that is under way.
@@ -180,6 +182,15 @@ impl<'a> Session<'a> {
         let best = self.registered.set();
         if !self.project.settings.training.final_test || self.project.tasks.get(Split::Test).is_empty() {
             return Ok(());
+        }
+        // What the journal holds already was counted when it was done.
+        if !self.run.is_replay() && self.run.upcoming()?.is_none() {
+            let tasks = self.project.tasks.get(Split::Test);
+            let count = break_seal(&self.project.settings.runs_dir, tasks)?;
+            // Said, and not kept in the report: it is of the project, and another run may count on.
+            if let Some(message) = seal_text(count) {
+                self.observer.event(Event::Warning { message: &message });
+            }
         }
         let trials = 0..self.equipment.training.repeats.max(1);
         self.measure(epoch, Split::Test, initial, trials.clone()).await?;

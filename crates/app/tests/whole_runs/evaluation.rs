@@ -189,3 +189,25 @@ fn tasks_really_run_at_the_same_time() {
     assert_eq!(report.tasks, 4);
     assert!(started.elapsed() < Duration::from_millis(700), "{:?}", started.elapsed());
 }
+
+#[test]
+fn each_look_at_the_test_tasks_is_counted_and_said() {
+    let folder = Folder::new("[training]\nepochs = 1\n", &[ASSISTANT, SILENT_OPTIMIZER]);
+    let (project, equipment) = folder.open(&[]);
+    let said = std::sync::Mutex::new(Vec::new());
+    let observer = Watching(|event: &Event<'_>| {
+        if let Event::Warning { message } = event {
+            said.lock().unwrap().push((*message).to_owned());
+        }
+    });
+    let look = |split| {
+        block_on(evaluate(&project, &equipment, &empty(), split, &observer, &Interrupt::new())).unwrap().test_scored
+    };
+    assert_eq!((look(Split::Test), look(Split::Validation)), (Some(1), None));
+    assert_eq!(said.lock().unwrap().len(), 0, "the first look is what the tasks are for");
+    train(&project, &equipment, &observer, &Interrupt::new()).unwrap();
+    assert_eq!(look(Split::Test), Some(3));
+    let said = said.into_inner().unwrap();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].contains("scored 2 times") && said[1].contains("scored 3 times"), "{said:?}");
+}
