@@ -109,6 +109,16 @@ pub enum EventLine {
         /// How, as in the journal; it names its epoch.
         decision: DecisionRecord,
     },
+    /// What both models have cost so far, earlier sittings of the run included.
+    SpentSoFar {
+        /// Requests that were answered, or cut off in flight.
+        calls: u64,
+        /// Tokens of prompts and replies.
+        tokens: u64,
+        /// Money in billionths of a dollar; none where a price is not known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        nano_usd: Option<u64>,
+    },
     /// Something that a person should know and that stops nothing.
     Warning {
         /// What.
@@ -202,6 +212,11 @@ impl From<&Event<'_>> for EventLine {
             Event::StepStarted { epoch } => Self::StepStarted { epoch },
             Event::Proposed { epoch, proposal } => Self::Proposed { epoch, proposal: proposal.clone() },
             Event::Decided { epoch: _, decision } => Self::Decided { decision: decision.clone() },
+            Event::SpentSoFar { spent } => Self::SpentSoFar {
+                calls: spent.calls,
+                tokens: spent.tokens,
+                nano_usd: spent.money.map(|money| money.nano_dollars()),
+            },
             Event::Warning { message } => Self::Warning { message: message.into() },
         }
     }

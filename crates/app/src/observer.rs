@@ -2,6 +2,7 @@ use greensand_sandbox::ImageProgress;
 use greensand_types::{ContentId, FunctionName, Language};
 
 use crate::project::Split;
+use crate::spend::Spent;
 use crate::store::{DecisionRecord, ProposalRecord};
 
 /// What happens while work is under way, for whoever shows it.
@@ -89,6 +90,11 @@ pub enum Event<'a> {
         epoch: u32,
         /// How.
         decision: &'a DecisionRecord,
+    },
+    /// What both models have cost so far; told after each measurement.
+    SpentSoFar {
+        /// How much, earlier sittings of the run included.
+        spent: Spent,
     },
     /// Something that a person should know and that stops nothing.
     Warning {

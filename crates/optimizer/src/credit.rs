@@ -79,18 +79,6 @@ impl Credit {
     }
 }
 
-/// Returns the mean of differences and its standard error; nothing for fewer than two.
-pub(crate) fn mean_and_error(differences: &[f64]) -> Option<(f64, f64)> {
-    if differences.len() < 2 {
-        return None;
-    }
-    #[expect(clippy::cast_precision_loss, reason = "no task set has 2^53 tasks")]
-    let count = differences.len() as f64;
-    let mean = differences.iter().sum::<f64>() / count;
-    let squares: f64 = differences.iter().map(|difference| (difference - mean).powi(2)).sum();
-    Some((mean, (squares / (count - 1.0) / count).sqrt()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,8 +5,8 @@
 //! conversations that call it solve the same tasks clearly less often than those that do not. "Clearly" is by more than two
 //! standard errors of the paired differences, over at least [`LEAST_TASKS`] tasks.
 
-use crate::credit::mean_and_error;
 use crate::evidence::{Evidence, Share};
+use crate::statistics::Sample;
 
 /// A difference on fewer tasks than this says nothing.
 const LEAST_TASKS: usize = 5;
@@ -43,7 +43,8 @@ pub fn retirement(evidence: &Evidence, after: u32) -> Option<Retirement> {
     if evidence.differences.len() < LEAST_TASKS {
         return None;
     }
-    let (difference, standard_error) = mean_and_error(&evidence.differences)?;
+    let sample = Sample::of(&evidence.differences)?;
+    let (difference, standard_error) = (sample.mean(), sample.standard_error()?);
     (difference < -STANDARD_ERRORS * standard_error).then_some(Retirement::Harmful {
         with: evidence.used,
         without: evidence.without,

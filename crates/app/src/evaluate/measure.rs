@@ -330,6 +330,7 @@ impl<'a> Bench<'a> {
         self.append(|| JournalEvent::EvaluationDone(self.record()))?;
         let tally = self.measured.tally;
         self.job.observer.event(Event::EvaluationDone { epoch: *epoch, split: *split, set: set.id(), tally });
+        self.job.observer.event(Event::SpentSoFar { spent: self.job.equipment.ledger.spent() });
         Ok(())
     }
 

@@ -158,6 +158,9 @@ impl Observer for Progress {
                 }
                 self.line(&decision_line(epoch, decision));
             }
+            // Scripts say nothing of tokens, and cost nothing: to repeat that helps nobody.
+            Event::SpentSoFar { spent } if spent.tokens > 0 => self.line(&format!("spent so far: {spent}")),
+            Event::SpentSoFar { .. } => {}
             Event::Warning { message } => self.line(&lines::warning_line(message)),
         }
     }

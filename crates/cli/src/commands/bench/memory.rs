@@ -80,6 +80,12 @@ fn private_dirty_kib() -> Result<i64, Failure> {
         .ok_or_else(|| Failure::no(format!("`{path}` does not say how much is dirty")))
 }
 
+/// Begins the peak of resident memory anew, where the kernel lets one: making an image takes more than any work with it.
+pub(super) fn forget_peak() {
+    // Where it cannot be, the number is too high, and never too low.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
 /// Returns the most resident memory that this process has had, in MiB; no number where the kernel does not say.
 pub(super) fn peak_resident_mebibytes() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

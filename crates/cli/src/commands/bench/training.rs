@@ -12,7 +12,7 @@ use greensand_app::{
 };
 use greensand_types::FunctionRuntime;
 
-use super::memory::peak_resident_mebibytes;
+use super::memory::{forget_peak, peak_resident_mebibytes};
 use super::report::{Asked, Measurement};
 use super::{common, microseconds};
 use crate::failure::Failure;
@@ -70,6 +70,7 @@ impl Training<'_> {
 
     fn epoch(&self) -> Result<Vec<Measurement>, Failure> {
         let load = Load { tasks: 1_000, jobs: 64, reply_ms: 200, calls: true };
+        forget_peak();
         let (_folder, time, _) = self.train(&load)?;
         // Two replies for each task, 64 tasks at once.
         let critical = f64::from(load.tasks.div_ceil(load.jobs) * 2 * load.reply_ms) / 1e3;
