@@ -76,7 +76,11 @@ fn train(project: &TempDir, server: &ChatServer, more: &[&str]) -> Answer {
 
 /// The only run of a project.
 fn run_of(project: &TempDir) -> PathBuf {
-    fs::read_dir(project.path().join("runs")).unwrap().next().unwrap().unwrap().path()
+    fs::read_dir(project.path().join("runs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.is_dir())
+        .unwrap()
 }
 
 /// What a run did: its journal without the name of the run and the times of calls.

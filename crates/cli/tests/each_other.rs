@@ -110,7 +110,8 @@ fn functions_that_may_call_each_other_do_so_from_their_run_too() {
     let report = report.last_line()["report"].clone();
     assert_eq!(report["epochs"][1]["decision"]["score"], 1.0, "{report}");
 
-    let run = fs::read_dir(path("runs")).unwrap().next().unwrap().unwrap().path();
+    let run =
+        fs::read_dir(path("runs")).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
     let run = run.to_str().unwrap();
     assert_eq!(greensand(&["call", run, "sum_of_squares", "--args", "[10]"]).code(0).stdout.trim(), "385");
     // With the limits that it had there.

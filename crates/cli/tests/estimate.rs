@@ -42,7 +42,7 @@ fn the_worst_case_holds_and_what_is_expected_is_of_the_right_size() {
     let before = estimate(runs, &[]);
     assert!(before["basis"].as_str().unwrap().starts_with("no earlier run of the project was found"), "{before}");
     greensand(&["train", &quickstart(), "--runs", runs]).code(0);
-    let run = std::fs::read_dir(runs).unwrap().next().unwrap().unwrap().path();
+    let run = std::fs::read_dir(runs).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
     let report = std::fs::read_to_string(run.join("report.json")).unwrap();
     let report: Value = serde_json::from_str(&report).unwrap();
     check(&before, &report, 3.0);

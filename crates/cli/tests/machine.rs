@@ -41,7 +41,8 @@ fn a_program_reads_each_event_as_it_happens_and_the_report_last() {
     assert_eq!((lines[0]["event"].as_str(), lines[0]["format"].as_u64()), (Some("opened"), Some(1)));
     let landmarks: Vec<_> = names
         .iter()
-        .filter(|name| !matches!(**name, "task_done" | "preparing_image" | "image_ready" | "opened" | "proposed"))
+        .filter(|name| !["task_done", "preparing_image", "image_ready", "opened", "proposed"].contains(name))
+        .filter(|name| **name != "spent_so_far")
         .collect();
     assert_eq!(
         landmarks[..7],

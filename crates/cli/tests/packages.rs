@@ -202,7 +202,7 @@ fn a_project_learns_functions_that_use_its_packages() {
 
     let trained = place.greensand(&["train", ".", "--epochs", "1"]).code(0).says("pinned in").says("epoch 1: accepted");
     let runs = fs::read_dir(place.path("work/runs")).unwrap_or_else(|error| panic!("{error}: {}", trained.stdout));
-    let run = runs.flatten().next().unwrap().path();
+    let run = runs.flatten().map(|entry| entry.path()).find(|path| path.is_dir()).unwrap();
     let called = ["call", run.to_str().unwrap(), "text_statistics", "--args", r#"{"text": "One two."}"#];
     assert!(place.greensand(&called).code(0).stdout.contains("\"words\":2"));
 

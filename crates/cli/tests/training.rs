@@ -10,8 +10,9 @@ use common::{command, greensand, quickstart};
 
 /// The only run of a folder.
 fn run_in(runs: &Path) -> PathBuf {
-    let mut entries = std::fs::read_dir(runs).expect("the folder of runs can be read").flatten();
-    let run = entries.next().expect("there is a run").path();
+    let entries = std::fs::read_dir(runs).expect("the folder of runs can be read").flatten();
+    let mut entries = entries.map(|entry| entry.path()).filter(|path| path.is_dir());
+    let run = entries.next().expect("there is a run");
     assert!(entries.next().is_none(), "there is more than one run");
     run
 }
