@@ -169,7 +169,7 @@ fn last_measurement(run: &RunFolder) -> Result<(Option<u32>, Option<Measuring>),
         match event? {
             JournalEvent::EvaluationStarted(record) => {
                 epoch = epoch.max(Some(record.epoch));
-                let tally = Tally { total: record.tasks, ..Tally::default() };
+                let tally = Tally { total: record.attempts(), ..Tally::default() };
                 open = Some(Open { record, tally });
             }
             JournalEvent::EvaluationDone(_) => open = None,
@@ -186,6 +186,7 @@ fn last_measurement(run: &RunFolder) -> Result<(Option<u32>, Option<Measuring>),
             JournalEvent::Step(record) => epoch = epoch.max(Some(record.epoch)),
             JournalEvent::Opened(_)
             | JournalEvent::Decision(_)
+            | JournalEvent::Instructions(_)
             | JournalEvent::Stopped(_)
             | JournalEvent::Reply(_)
             | JournalEvent::Outcome(_)

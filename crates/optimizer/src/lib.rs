@@ -11,6 +11,7 @@ mod actions;
 mod admission;
 mod credit;
 mod evidence;
+mod instructions;
 mod nearest;
 mod optimizer;
 mod prompt;
@@ -27,6 +28,7 @@ pub use admission::{
 };
 pub use credit::{Credit, CreditVerdict};
 pub use evidence::{CallNote, ConversationNote, Evidence, EvidenceBook, Share, signature_tokens};
+pub use instructions::{InstructionsInput, RewrittenInstructions, rewrite_instructions};
 pub use optimizer::{AskVerdict, Optimizer, OptimizerError, OptimizerSettings, RecordError};
 pub use retirement::{Retirement, retirement};
 pub use statistics::{Interval, Sample, share_interval};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greensand_llm::{ChatReply, FinishReason, RecordedReply};
-use greensand_optimizer::Comparison;
+use greensand_optimizer::{Comparison, PairedScores};
 use greensand_types::{
     Action, CallAnswer, CallEnding, CallOutcome, CallStatus, CallUsage, ContentId, ConversationRecord, DescribeOutcome,
     ExecutedCall, Failure, FunctionCall, FunctionDescription, JsonText, KeptText, LimitKind, Message, Parameter,
@@ -304,6 +304,23 @@ impl From<&Proposal> for ProposalRecord {
                 reason: Some(rejection.reason.clone()),
                 warnings: Vec::new(),
             },
+        }
+    }
+}
+
+impl ComparisonRecord {
+    /// Stores how two lists of scores compare, task by task, each of one trial.
+    pub fn of_pairs(paired: &PairedScores) -> Self {
+        let sample = paired.differences();
+        let interval = sample.and_then(|sample| sample.interval(0.95));
+        Self {
+            difference: paired.mean_difference(),
+            standard_error: sample.and_then(|sample| sample.standard_error()),
+            interval: interval.map(|interval| [interval.low, interval.high]),
+            tasks: paired.pairs().len(),
+            gained: paired.gained(),
+            lost: paired.lost(),
+            trials: 1,
         }
     }
 }

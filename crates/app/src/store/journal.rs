@@ -23,8 +23,8 @@ use serde_json::value::RawValue;
 
 use super::StoreError;
 use super::records::{
-    ConversationRecordLine, DecisionRecord, EvaluationRecord, KeptOutcomeRecord, MissingRecord, ReplyRecord,
-    SittingEndRecord, SittingRecord, StepRecord, StopRecord,
+    ConversationRecordLine, DecisionRecord, EvaluationRecord, InstructionsRecord, KeptOutcomeRecord, MissingRecord,
+    ReplyRecord, SittingEndRecord, SittingRecord, StepRecord, StopRecord,
 };
 
 /// The number of the form described above. A new kind of event, or a new meaning of a field, raises it.
@@ -48,6 +48,8 @@ pub enum JournalEvent {
     Step(StepRecord),
     /// A set was judged.
     Decision(DecisionRecord),
+    /// The optimizer's model rewrote the instructions, and that was judged; in a run that compares only.
+    Instructions(InstructionsRecord),
     /// The run is over.
     Stopped(StopRecord),
     /// A model replied; in `replies.jsonl` only.
@@ -80,6 +82,7 @@ impl JournalEvent {
             Self::EvaluationDone(_) => "evaluation_done",
             Self::Step(_) => "step",
             Self::Decision(_) => "decision",
+            Self::Instructions(_) => "instructions",
             Self::Stopped(_) => "stopped",
             Self::Reply(_) => "reply",
             Self::Outcome(_) => "outcome",
@@ -109,6 +112,7 @@ impl JournalEvent {
             Self::Missing(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
             Self::Step(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
             Self::Decision(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
+            Self::Instructions(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
             Self::Stopped(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
             Self::Reply(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
             Self::Outcome(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
@@ -137,6 +141,7 @@ impl JournalEvent {
             "evaluation_done" => data(line).map(Self::EvaluationDone),
             "step" => data(line).map(Self::Step),
             "decision" => data(line).map(Self::Decision),
+            "instructions" => data(line).map(Self::Instructions),
             "stopped" => data(line).map(Self::Stopped),
             "reply" => data(line).map(Self::Reply),
             "outcome" => data(line).map(Self::Outcome),

@@ -20,6 +20,8 @@ pub enum RunKind {
     Train,
     /// It measures a set twice.
     Noise,
+    /// It compares ways to use a model.
+    Compare,
 }
 
 /// What a run was started with: enough to know what its numbers mean.
@@ -59,6 +61,9 @@ pub struct Manifest {
     /// What the models cost when the run began: what is spent is counted by this to the end of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<Prices>,
+    /// The set that the run is about, where that was in its folder before anything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
     /// The run that this one was forked from, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked_from: Option<ForkRecord>,
@@ -149,6 +154,7 @@ impl Manifest {
             settings: settings.values().map(Into::into).collect(),
             tasks: project.tasks.files().iter().map(Into::into).collect(),
             prices: None,
+            about: None,
             forked_from: None,
         }
     }

@@ -9,6 +9,7 @@
 //!
 //! No file holds a secret. What is replaced is replaced whole; what is appended is whole lines.
 
+mod compare;
 mod convert;
 mod credit;
 mod error;
@@ -29,6 +30,7 @@ mod writer;
 
 pub(crate) use files::replace;
 
+pub use compare::{ArmReport, COMPARE_FORMAT, CompareReport};
 pub use credit::{CREDIT_FORMAT, CreditReport, FunctionCredit};
 pub use error::StoreError;
 pub use function_set::{StoredSet, load_set};
@@ -38,9 +40,9 @@ pub use noise::{NOISE_FORMAT, NoiseReport, NoiseTask, SmallestEffect};
 pub use process::{PROCESS_FORMAT, ProcessRecord, SignalError};
 pub use records::{
     CallRecord, CallRequestRecord, ComparisonRecord, ConversationRecordLine, DecisionKind, DecisionRecord,
-    DescriptionRecord, EvaluationRecord, KeptOutcomeRecord, MessageRecord, MissingRecord, OutcomeRecord,
-    ParameterRecord, ProposalRecord, ReplyRecord, SittingEndRecord, SittingRecord, StepRecord, StopRecord, UsageRecord,
-    VerdictRecord,
+    DescriptionRecord, EvaluationRecord, InstructionsRecord, KeptOutcomeRecord, MessageRecord, MissingRecord,
+    OutcomeRecord, ParameterRecord, ProposalRecord, ReplyRecord, SittingEndRecord, SittingRecord, StepRecord,
+    StopRecord, UsageRecord, VerdictRecord,
 };
 pub use report::{EpochReport, FunctionReport, REPORT_FORMAT, Report, ReportBuilder, ShareReport, TestReport};
 pub(crate) use run_folder::PaidReply;

@@ -311,6 +311,20 @@ pub struct DecisionRecord {
     pub registered: String,
 }
 
+/// A rewriting of the instructions, with what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InstructionsRecord {
+    /// The epoch.
+    pub epoch: u32,
+    /// The new instructions; none, if the model would change nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Whether they took the place of the old ones.
+    pub accepted: bool,
+    /// Why.
+    pub reason: String,
+}
+
 /// How two sets compare on the same tasks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ComparisonRecord {

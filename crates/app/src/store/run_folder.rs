@@ -23,6 +23,7 @@ pub(super) const REPLIES: &str = "replies.jsonl";
 pub(super) const OUTCOMES: &str = "outcomes.jsonl";
 pub(super) const SITTINGS: &str = "sittings.jsonl";
 pub(super) const NOISE: &str = "noise.json";
+pub(super) const COMPARE: &str = "compare.json";
 pub(super) const SETS: &str = "sets";
 pub(super) const BEST: &str = "best";
 pub(super) const CREDIT: &str = "credit.json";

@@ -9,6 +9,7 @@ use greensand_llm::{ChatReply, ChatRequest};
 use greensand_types::{ContentId, FunctionSet, ParseContentIdError};
 
 use super::StoreError;
+use super::compare::CompareReport;
 use super::credit::CreditReport;
 use super::files::{replace, replace_json};
 use super::function_set::write_set;
@@ -19,8 +20,8 @@ use super::process::ProcessRecord;
 use super::records::{KeptOutcomeRecord, ReplyRecord, SittingEndRecord, SittingRecord, StopRecord};
 use super::report::{Report, ReportBuilder};
 use super::run_folder::{
-    BEST, CREDIT, JOURNAL, LOCK, MANIFEST, NOISE, OUTCOMES, PROCESS, REPLIES, REPORT, REPORT_TEXT, RunFolder, SETS,
-    SITTINGS,
+    BEST, COMPARE, CREDIT, JOURNAL, LOCK, MANIFEST, NOISE, OUTCOMES, PROCESS, REPLIES, REPORT, REPORT_TEXT, RunFolder,
+    SETS, SITTINGS,
 };
 use super::tape::Tape;
 
@@ -63,7 +64,7 @@ impl RunWriter {
     ) -> Result<Self, StoreError> {
         let run = Self::begin(runs_dir, &manifest.project, now)?;
         run.save_set(set)?;
-        run.write_manifest(manifest)?;
+        run.write_manifest(&Manifest { about: Some(set.id().to_string()), ..manifest.clone() })?;
         Ok(run)
     }
 
@@ -198,6 +199,17 @@ impl RunWriter {
         sittings.append(&event)?;
         self.report().add(&event);
         Ok(())
+    }
+
+    /// Keeps what a comparison found.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn keep_comparison(&self, report: &CompareReport) -> Result<(), StoreError> {
+        if self.is_replay() {
+            return Ok(());
+        }
+        replace_json(&self.folder.path().join(COMPARE), report)
     }
 
     /// Keeps what a measurement of noise found.

@@ -171,7 +171,21 @@ async fn run_to_end(
     settings: TrainingSettings,
     initial: Arc<FunctionSet>,
 ) -> Result<StopReason, Stop> {
-    let mut training = Training::new(settings, Arc::clone(&initial));
+    let (reason, last_epoch) = train_to_end(session, settings, Arc::clone(&initial)).await?;
+    if !matches!(reason, StopReason::TooMuchMissing { .. }) {
+        session.final_test(&initial, last_epoch).await?;
+        session.credit(last_epoch).await?;
+    }
+    Ok(reason)
+}
+
+/// The training alone, up to where it stops by its own rules; returns why, and the last epoch.
+pub(super) async fn train_to_end(
+    session: &mut Session<'_>,
+    settings: TrainingSettings,
+    initial: Arc<FunctionSet>,
+) -> Result<(StopReason, u32), Stop> {
+    let mut training = Training::new(settings, initial);
     let mut last_epoch = 0;
     let reason = loop {
         match training.next() {
@@ -190,9 +204,5 @@ async fn run_to_end(
             session.enter(&mut training, last_epoch + 1);
         }
     };
-    if !matches!(reason, StopReason::TooMuchMissing { .. }) {
-        session.final_test(&initial, last_epoch).await?;
-        session.credit(last_epoch).await?;
-    }
-    Ok(reason)
+    Ok((reason, last_epoch))
 }

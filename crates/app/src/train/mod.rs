@@ -5,6 +5,7 @@
 //! run. The records of *train* go to the optimizer; acceptance is decided on *validation*, or on *train* where there is
 //! none; *test* is sealed until the training is over, and nothing is decided on it.
 
+mod compare;
 mod credit;
 mod eras;
 mod error;
@@ -14,6 +15,7 @@ mod noise;
 mod recorded;
 mod session;
 
+pub use compare::{CompareDone, compare, resume_compare};
 pub use credit::credit;
 pub use eras::Eras;
 pub use error::{TrainError, TrainErrorKind};

@@ -83,9 +83,7 @@ pub async fn resume_noise(
     if how == Reopening::Resume {
         restore(equipment.ledger(), &recorded.folder).map_err(|error| failed(error.into()))?;
     }
-    // The set that it is about was there before anything else.
-    let sets = recorded.folder.sets().map_err(|error| failed(error.into()))?;
-    let set = sets.into_iter().next().unwrap_or_else(|| "initial".into());
+    let set = recorded.manifest.about.clone().unwrap_or_else(|| "initial".into());
     let set = SetSource::Run { folder: recorded.folder.path().to_owned(), set };
     let loaded = load(&set, equipment).await.map_err(failed)?;
     work(&recorded.project, equipment, run, loaded, observer, interrupt).await

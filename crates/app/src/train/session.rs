@@ -11,6 +11,7 @@ use greensand_optimizer::{
 use greensand_types::{ContentId, ConversationRecord, FunctionSet, Registration, StepEnd, StepReport};
 
 use super::TrainErrorKind;
+use super::compare::Taken;
 use super::credit::LeaveOneOut;
 use super::eras::{Era, Eras};
 use super::r#loop::{RunEnding, TrainReport};
@@ -43,6 +44,10 @@ pub(super) struct Session<'a> {
     candidate: Option<Arc<FunctionSet>>,
     /// What the conversations of train and validation said of each function.
     evidence: EvidenceBook,
+    /// The last epoch that was begun.
+    epoch: u32,
+    /// The replies that everything until now has taken.
+    taken: Taken,
 }
 
 /// The conversations about *train*, one about each task, and the set that they were held under.
@@ -105,12 +110,29 @@ impl<'a> Session<'a> {
             measured_records: None,
             candidate: None,
             evidence: EvidenceBook::new(),
+            epoch: 0,
+            taken: Taken::default(),
         }
     }
 
     /// The split that acceptance is decided on.
-    fn acceptance_split(&self) -> Split {
+    pub(super) fn acceptance_split(&self) -> Split {
         if self.project.tasks.get(Split::Validation).is_empty() { Split::Train } else { Split::Validation }
+    }
+
+    /// Returns the best set so far.
+    pub(super) fn best(&self) -> Arc<FunctionSet> {
+        Arc::clone(self.registered.set())
+    }
+
+    /// Returns the last epoch that was begun.
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Returns the replies that the training has taken.
+    pub(super) fn taken(&self) -> Taken {
+        self.taken
     }
 
     /// Goes over to what the run works with from an epoch on.
@@ -137,6 +159,7 @@ impl<'a> Session<'a> {
         let first = trials.start == 0;
         let measured = self.measure(epoch, split, set, trials).await?;
         self.evidence.note_all(set, epoch, measured.records());
+        self.taken.add(measured.records());
         let scores = measured.trial_scores();
         if split == Split::Train && first {
             self.measured_records = Some((set.id(), measured.first_trials().into()));
@@ -170,6 +193,8 @@ impl<'a> Session<'a> {
         let stop = self.interrupt.raised();
         let made = propose_until(input, optimizer.as_ref(), runtime.as_ref(), step, stop).await;
         let report = self.keep_step(epoch, made)?;
+        self.taken.optimizer += report.usage;
+        self.epoch = epoch;
         self.candidate = Some(Arc::clone(&report.candidate));
         if let Some(decision) = training.proposed(&report)? {
             self.decided(training, epoch, report.candidate.id(), &decision)?;
@@ -272,6 +297,7 @@ impl<'a> Session<'a> {
         // The optimizer reads one conversation about each task, however many trials a score takes.
         let measured = self.measure(epoch, Split::Train, best, 0..1).await?;
         self.evidence.note_all(best, epoch, measured.records());
+        self.taken.add(measured.records());
         let records: Arc<[ConversationRecord]> = measured.first_trials().into();
         self.train_records = Some((best.id(), Arc::clone(&records)));
         Ok(records)

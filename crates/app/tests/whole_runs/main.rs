@@ -1,6 +1,7 @@
 //! Whole runs: a project folder, scripted models, a runtime that is a table, and what is left on the disk.
 #![expect(clippy::unwrap_used, reason = "in a test, an unwrap is an assertion")]
 
+mod compare;
 mod credit;
 mod evaluation;
 mod formats;

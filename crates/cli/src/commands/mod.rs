@@ -4,6 +4,7 @@ mod batch;
 mod bench;
 mod call;
 pub(crate) mod common;
+mod compare;
 mod credit;
 mod diff;
 mod doctor;
@@ -60,6 +61,7 @@ pub(crate) enum Command {
     Credit(credit::Arguments),
     Eval(eval::Arguments),
     Noise(noise::Arguments),
+    Compare(compare::Arguments),
     Show(show::Arguments),
     Report(report::Arguments),
     Status(status::Arguments),
@@ -85,6 +87,7 @@ impl Command {
             Self::Credit(arguments) => credit::run(&arguments, terminal),
             Self::Eval(arguments) => eval::run(&arguments, terminal),
             Self::Noise(arguments) => noise::run(&arguments, terminal),
+            Self::Compare(arguments) => compare::run(&arguments, terminal),
             Self::Show(arguments) => show::run(&arguments, terminal),
             Self::Report(arguments) => report::run(&arguments, terminal),
             Self::Status(arguments) => status::run(&arguments, terminal),

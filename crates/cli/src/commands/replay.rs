@@ -3,7 +3,9 @@ use std::sync::Arc;
 
 use clap::Args;
 use greensand_app::store::{Reopening, RunKind, StoreError};
-use greensand_app::{Overrides, RecordedRun, Silent, TrainError, TrainErrorKind, prepare, replay, resume_noise};
+use greensand_app::{
+    Overrides, RecordedRun, Silent, TrainError, TrainErrorKind, prepare, replay, resume_compare, resume_noise,
+};
 use greensand_types::FunctionRuntime;
 
 use super::common;
@@ -51,6 +53,10 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
         RunKind::Train => common::block_on_all(replay(&recorded, &eras, &Silent, &interrupt))?.map(drop),
         RunKind::Noise => {
             let replayed = resume_noise(&recorded, &eras, Reopening::Replay, &Silent, &interrupt);
+            common::block_on_all(replayed)?.map(drop)
+        }
+        RunKind::Compare => {
+            let replayed = resume_compare(&recorded, &eras, Reopening::Replay, &Silent, &interrupt);
             common::block_on_all(replayed)?.map(drop)
         }
     };

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use greensand_app::store::{Reopening, RunKind};
-use greensand_app::{Overrides, RecordedRun, Sandbox, prepare, resume, resume_noise};
+use greensand_app::{Overrides, RecordedRun, Sandbox, prepare, resume, resume_compare, resume_noise};
 use greensand_types::FunctionRuntime;
 
 use super::common::{self, BudgetFlags};
@@ -81,6 +81,12 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
             let done = common::block_on_all(resumed)?;
             progress.finish();
             super::noise::conclude(&done?, terminal)
+        }
+        RunKind::Compare => {
+            let resumed = resume_compare(&recorded, &eras, Reopening::Resume, &progress, &interrupt);
+            let done = common::block_on_all(resumed)?;
+            progress.finish();
+            super::compare::conclude(&done?, terminal)
         }
     }
 }

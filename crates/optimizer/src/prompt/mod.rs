@@ -17,6 +17,7 @@ mod fenced;
 mod record;
 
 use crate::step::{ActionProtocol, StepInput, StepSettings};
+use greensand_types::ConversationRecord;
 
 const INSTRUCTIONS: &str = include_str!("../prompts/instructions.md");
 const EACH_OTHER: &str = include_str!("../prompts/each_other.md");
@@ -34,6 +35,11 @@ pub(crate) const CHARACTERS_PER_TOKEN: usize = 4;
 pub(crate) struct Prompt {
     pub(crate) system: String,
     pub(crate) user: String,
+}
+
+/// Writes conversations alone, within a number of characters.
+pub(crate) fn conversations(records: &[ConversationRecord], budget: usize) -> String {
+    record::write_all(records, budget)
 }
 
 /// Writes the prompt of a step.
