@@ -297,7 +297,8 @@ fn open_metered(
 ) -> Result<Arc<dyn ModelBackend>, EquipmentError> {
     let backend = open_model(section, role, environment)?;
     let silence = if section.backend == "openai_compatible" { Silence::Unsaid } else { Silence::Nothing };
-    Ok(Arc::new(MeteredBackend::new(backend, Arc::clone(ledger), silence)))
+    let resends = if section.backend == "openai_compatible" { section.max_retries } else { 0 };
+    Ok(Arc::new(MeteredBackend::new(backend, Arc::clone(ledger), silence).resending(resends)))
 }
 
 pub(crate) fn open_model(
@@ -333,6 +334,8 @@ pub(crate) fn open_model(
             connect_timeout: section.connect_timeout,
             deadline: section.deadline,
             max_retries: section.max_retries,
+            // The ledger counts each attempt that may have been billed, before it is made.
+            resends_billed: false,
             max_concurrency: section.max_concurrency,
             token_limit_field: section.token_limit_field,
             max_reply_bytes: usize::try_from(section.max_reply_bytes).unwrap_or(usize::MAX),

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use greensand_llm::{ChatReply, ChatRequest, ConcurrencyReport, ModelBackend, ModelError, ModelErrorKind};
 use greensand_types::{BoxFuture, TokenUsage};
@@ -12,7 +13,15 @@ pub(crate) struct MeteredBackend {
     backend: Arc<dyn ModelBackend>,
     ledger: Arc<Ledger>,
     silence: Silence,
+    /// How often a request is sent again whose attempt was cut off in flight.
+    resends: u32,
 }
+
+/// The wait before a request is sent again; it doubles with each.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// The longest such wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// What it means that a reply does not say its tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +34,31 @@ pub(crate) enum Silence {
 
 impl MeteredBackend {
     pub(crate) fn new(backend: Arc<dyn ModelBackend>, ledger: Arc<Ledger>, silence: Silence) -> Self {
-        Self { backend, ledger, silence }
+        Self { backend, ledger, silence, resends: 0 }
+    }
+
+    /// Sends requests again that were cut off in flight. Each attempt is covered by the caps of its own, and counts.
+    pub(crate) fn resending(self, resends: u32) -> Self {
+        Self { resends, ..self }
     }
 
     async fn ask(&self, request: &ChatRequest) -> Result<ChatReply, ModelError> {
+        let mut attempt = 0;
+        loop {
+            let error = match self.attempt(request).await {
+                Err(error) if attempt < self.resends && error.may_have_been_billed() && error.is_transient() => error,
+                ended => return ended,
+            };
+            // What was answered in a wrong shape was paid for, and would be as wrong.
+            if error.kind() == ModelErrorKind::BadReply {
+                return Err(error);
+            }
+            tokio::time::sleep(FIRST_WAIT.saturating_mul(1 << attempt.min(10)).min(LONGEST_WAIT)).await;
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(&self, request: &ChatRequest) -> Result<ChatReply, ModelError> {
         let reservation = self.ledger.reserve(request).await.map_err(refused)?;
         match self.backend.chat(request).await {
             Ok(mut reply) => {

@@ -207,6 +207,18 @@ fn an_endpoint_that_does_not_say_its_tokens_is_counted_by_the_text() {
     assert!((4_932..=5_000).contains(&(asked * 25)), "{asked}");
 }
 
+#[test]
+fn a_request_that_is_sent_again_is_covered_and_counted_each_time() {
+    let (mut endpoint, ledger) = (endpoint(used(10, 5)), Arc::new(ledger(Some(3), None, None)));
+    Arc::get_mut(&mut endpoint).unwrap().faults = 1;
+    let backend: Arc<dyn ModelBackend> = Arc::clone(&endpoint) as Arc<dyn ModelBackend>;
+    let backend = MeteredBackend::new(backend, Arc::clone(&ledger), Silence::Unsaid).resending(4);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let error = runtime.block_on(backend.chat(&request(Role::Assistant, 0, "q", None))).unwrap_err();
+    assert_eq!(error.kind(), ModelErrorKind::BudgetSpent, "five attempts do not fit under a cap of three");
+    assert_eq!((endpoint.asked.load(Ordering::SeqCst), ledger.spent().calls), (3, 3));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 

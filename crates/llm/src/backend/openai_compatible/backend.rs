@@ -82,7 +82,8 @@ impl OpenAiCompatible {
     }
 
     fn wait(&self, retries: u32, fault: &Fault, left: Duration) -> Option<Duration> {
-        if !fault.is_retryable() {
+        let is_for_others = fault.was_cut_off() && !self.checked.settings.resends_billed;
+        if !fault.is_retryable() || is_for_others {
             return None;
         }
         self.retry.wait(retries, fault.asked_for(), left, rand::random())

@@ -84,6 +84,11 @@ impl Fault {
         }
     }
 
+    /// Says whether the request was under way when it failed, so that its reply may have been made and billed.
+    pub(super) fn was_cut_off(&self) -> bool {
+        matches!(self, Self::Broken(_) | Self::TimedOut)
+    }
+
     /// Says whether the same request may fare better.
     ///
     /// A complete answer of the wrong shape is not asked for again: it has been paid for, and would be as wrong.

@@ -78,6 +78,9 @@ pub struct OpenAiSettings {
     pub deadline: Duration,
     /// Attempts after the first. Default 4.
     pub max_retries: u32,
+    /// Whether a request is sent again here whose last attempt may have been billed, because it was cut off in flight. Default
+    /// `true`; whoever counts what is sent does it itself, and counts each.
+    pub resends_billed: bool,
     /// The wait before the first retry; it doubles with each, up to 30 s, unless the endpoint says otherwise.
     /// Default 500 ms.
     pub first_backoff: Duration,
@@ -105,6 +108,7 @@ impl OpenAiSettings {
             connect_timeout: Duration::from_secs(10),
             deadline: Duration::from_secs(600),
             max_retries: 4,
+            resends_billed: true,
             first_backoff: Duration::from_millis(500),
             max_concurrency: 256,
             token_limit_field: TokenLimitField::MaxTokens,
