@@ -307,7 +307,13 @@ impl Trials {
 
     /// The mean of each task's trials that have a score; nothing, where none has.
     fn means(&self) -> Vec<Option<f64>> {
-        self.tasks.iter().map(|trials| mean(trials)).collect()
+        self.means_of_first(self.count)
+    }
+
+    /// The same of the first trials only.
+    fn means_of_first(&self, count: u32) -> Vec<Option<f64>> {
+        let first = |trials: &Vec<Option<f64>>| mean(&trials[..trials.len().min(count as usize)]);
+        self.tasks.iter().map(first).collect()
     }
 }
 
@@ -426,7 +432,10 @@ impl Training {
     fn judge(&mut self, mut contest: Contest) -> Decision {
         let epoch = contest.epoch;
         let scores = contest.trials.means();
-        let paired = PairedScores::of(&self.best_scores, &scores);
+        // As many trials of both: the best set may have had more, and a mean of many against a single draw is small gains with
+        // rare great losses, which a test of means takes for evidence.
+        let best = self.best_trials.means_of_first(contest.trials.count);
+        let paired = PairedScores::of(&best, &scores);
         if let Some(decision) = self.stop_if_too_much_is_missing(epoch, &paired) {
             return decision;
         }

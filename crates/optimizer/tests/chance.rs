@@ -140,6 +140,44 @@ fn without_an_effect_it_accepts_no_more_often_than_it_says() {
 }
 
 #[test]
+fn a_best_set_with_many_trials_is_compared_by_as_many_as_the_candidate_has() {
+    // Easy tasks: against a mean of many draws, single draws are small gains with rare great losses.
+    const RUNS: u32 = 1500;
+    let mut coins = Coins(11);
+    let (mut met, mut accepted) = (0_u32, 0_u32);
+    for _ in 0..RUNS {
+        let mut training = begin(TrainingSettings { max_epochs: 4, patience: 9, ..settings(1, 10) });
+        let mut score = |_: bool, _: usize, _: u32| f64::from(u8::from(coins.uniform() < 0.9));
+        let _ = measure(&mut training, &mut score, 20);
+        let mut best_has_all = false;
+        while let Next::Propose { .. } = training.next() {
+            propose(&mut training);
+            let decision = loop {
+                match measure(&mut training, &mut score, 20) {
+                    Decision::Undecided { .. } => {}
+                    decision => break decision,
+                }
+            };
+            let is_accepted = matches!(decision, Decision::Accepted { .. });
+            if best_has_all {
+                met += 1;
+                accepted += u32::from(is_accepted);
+            }
+            // An indecisive one has bought all trials of both; an accepted one begins with its own.
+            best_has_all = match decision {
+                Decision::RolledBack { comparison, .. } => best_has_all || comparison.trials == 10,
+                _ => false,
+            };
+            if is_accepted {
+                break;
+            }
+        }
+    }
+    let rate = f64::from(accepted) / f64::from(met.max(1));
+    assert!(met > 300 && rate <= 0.05 + 3.0 * (0.05_f64 * 0.95 / f64::from(met)).sqrt(), "{rate} of {met}");
+}
+
+#[test]
 fn with_an_effect_it_accepts_and_more_trials_find_more() {
     assert!(accepted(80, 1, 1, 0.4) > 0.9);
     let (few, many) = (accepted(24, 1, 1, 0.2), accepted(24, 1, 8, 0.2));
