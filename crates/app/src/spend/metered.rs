@@ -2,11 +2,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greensand_llm::{ChatReply, ChatRequest, ConcurrencyReport, ModelBackend, ModelError, ModelErrorKind};
-use greensand_types::{BoxFuture, TokenUsage};
+use greensand_types::BoxFuture;
 
 use super::Ledger;
 use super::ledger::Refusal;
-use super::request_size::estimate_of_reply;
+use super::request_size::credible_usage;
 
 /// A backend that sends nothing which the ledger does not cover.
 pub(crate) struct MeteredBackend {
@@ -28,7 +28,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub(crate) enum Silence {
     /// There are none: a script answered.
     Nothing,
-    /// An endpoint does not tell; its tokens are estimated, so that a cap has something to hold.
+    /// An endpoint does not tell, or tells nonsense; its tokens are estimated, so that a cap has something to hold.
     Unsaid,
 }
 
@@ -62,9 +62,8 @@ impl MeteredBackend {
         let reservation = self.ledger.reserve(request).await.map_err(refused)?;
         match self.backend.chat(request).await {
             Ok(mut reply) => {
-                let said = TokenUsage { requests: 0, ..reply.usage } != TokenUsage::default();
-                if !said && self.silence == Silence::Unsaid {
-                    reply.usage = estimate_of_reply(request, &reply);
+                if self.silence == Silence::Unsaid {
+                    reply.usage = credible_usage(request, &reply);
                 }
                 reservation.settle(reply.usage);
                 Ok(reply)

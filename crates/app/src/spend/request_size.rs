@@ -19,8 +19,37 @@ pub(super) fn estimate_at_most(request: &ChatRequest, longest_reply: u64) -> Tok
     TokenUsage { requests: 1, prompt_tokens: prompt_tokens(request), completion_tokens: reply, ..TokenUsage::default() }
 }
 
-/// Returns what a reply has probably used, for an endpoint that does not say.
-pub(super) fn estimate_of_reply(request: &ChatRequest, reply: &ChatReply) -> TokenUsage {
+/// No reply has more tokens than this, whatever its endpoint says.
+const MOST_REPLY_TOKENS: u64 = 10_000_000;
+/// What an endpoint may put around a prompt of its own, in tokens.
+const MOST_ADDED_TOKENS: u64 = 1_000_000;
+
+/// Returns what a reply has used: what its endpoint says, where that can be, and else an estimate. An endpoint that says nothing, or
+/// nonsense, must neither slip past a cap nor end a run that it costs nothing.
+pub(super) fn credible_usage(request: &ChatRequest, reply: &ChatReply) -> TokenUsage {
+    let (said, estimate) = (reply.usage, estimate_of_reply(request, reply));
+    let most_prompt = estimate.prompt_tokens.saturating_mul(10).saturating_add(MOST_ADDED_TOKENS);
+    let prompt_tokens = match said.prompt_tokens {
+        0 => estimate.prompt_tokens,
+        tokens if tokens > most_prompt => estimate.prompt_tokens,
+        tokens => tokens,
+    };
+    let completion_tokens = match said.completion_tokens {
+        0 => estimate.completion_tokens,
+        tokens if tokens > MOST_REPLY_TOKENS => estimate.completion_tokens,
+        tokens => tokens,
+    };
+    TokenUsage {
+        requests: said.requests,
+        prompt_tokens,
+        completion_tokens,
+        cached_tokens: said.cached_tokens.min(prompt_tokens),
+        reasoning_tokens: said.reasoning_tokens.min(completion_tokens),
+    }
+}
+
+/// Returns what a reply has probably used, by its text.
+fn estimate_of_reply(request: &ChatRequest, reply: &ChatReply) -> TokenUsage {
     let calls: usize = reply.calls.iter().map(|call| call.name.len() + call.arguments.len()).sum();
     TokenUsage {
         requests: 1,
@@ -49,4 +78,50 @@ fn message_bytes(message: &Message) -> usize {
 
 fn tokens_of(bytes: usize) -> u64 {
     (u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(2)).div_ceil(TWICE_BYTES_PER_TOKEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use greensand_llm::{FinishReason, Role, Sampling};
+
+    use super::*;
+
+    fn check(said: (u64, u64), expected: (u64, u64)) {
+        let request = ChatRequest {
+            role: Role::Assistant,
+            task: None,
+            turn: 0,
+            epoch: 0,
+            repeat: 0,
+            functions: Vec::new(),
+            messages: vec![Message::User { text: "a question of forty-one characters, or so".into() }],
+            tools: Vec::new(),
+            sampling: Sampling::default(),
+        };
+        let usage = TokenUsage {
+            requests: 1,
+            prompt_tokens: said.0,
+            completion_tokens: said.1,
+            cached_tokens: u64::MAX,
+            reasoning_tokens: 1,
+        };
+        let reply = ChatReply { text: "ten bytes.".into(), calls: Vec::new(), finish: FinishReason::Stop, usage };
+        let credible = credible_usage(&request, &reply);
+        assert_eq!((credible.prompt_tokens, credible.completion_tokens), expected, "{said:?}");
+        assert!(credible.cached_tokens <= credible.prompt_tokens && credible.requests == 1);
+    }
+
+    #[test]
+    fn what_an_endpoint_says_is_taken_where_it_can_be() {
+        check((30, 7), (30, 7));
+        check((900_000, 9_000_000), (900_000, 9_000_000));
+    }
+
+    #[test]
+    fn what_it_leaves_out_or_cannot_mean_is_estimated() {
+        check((0, 0), (29, 4));
+        check((30, 0), (30, 4));
+        check((0, 7), (29, 7));
+        check((u64::MAX, u64::MAX), (29, 4));
+    }
 }
