@@ -190,6 +190,7 @@ impl Equipment {
 
     /// Returns the same with models and runtime whose every answer is kept in a run, and is taken from there if it is.
     pub(crate) fn recorded_in(&self, run: &Arc<RunWriter>) -> Self {
+        self.ledger.note_in(run);
         let recorded = |backend: &Arc<dyn ModelBackend>| -> Arc<dyn ModelBackend> {
             Arc::new(RecordingBackend::new(Arc::clone(backend), Arc::clone(run)))
         };

@@ -190,6 +190,8 @@ fn last_measurement(run: &RunFolder) -> Result<(Option<u32>, Option<Measuring>),
             | JournalEvent::Stopped(_)
             | JournalEvent::Reply(_)
             | JournalEvent::Outcome(_)
+            | JournalEvent::Sent(_)
+            | JournalEvent::GivenBack(_)
             | JournalEvent::SittingStarted(_)
             | JournalEvent::SittingEnded(_) => {}
         }

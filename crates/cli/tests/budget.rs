@@ -9,6 +9,8 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 
 use chat_server::{ChatServer, RecordedRequest, Scenario};
 use common::{Answer, command, run};
@@ -129,6 +131,32 @@ fn check(settings: &str, flag: &str, caps: impl IntoIterator<Item = (String, usi
 #[test]
 fn with_a_cap_of_calls_the_next_one_is_never_sent_and_a_higher_cap_goes_on() {
     check("", "--max-calls", (3..60).step_by(5).map(|calls| (calls.to_string(), calls)));
+}
+
+#[test]
+fn what_was_in_flight_when_a_run_was_killed_counts_after_it() {
+    const CAP: usize = 16;
+    let server = ChatServer::start(|request| answer(request).after(Duration::from_millis(200)));
+    let (project, base_url, cap) = (project(""), server.base_url(), CAP.to_string());
+    let path = project.path().to_str().unwrap().to_owned();
+    let train = ["train", &path, "--backend", "openai_compatible", "--model", "m", "--base-url", &base_url];
+    // Killed as soon as something new is in flight, again and again.
+    let killed = |arguments: &[&str]| {
+        let before = server.requests().len();
+        let mut child = command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while server.requests().len() == before && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    };
+    killed(&[&train, &["--max-calls", &cap][..]].concat());
+    let run = run_of(&project);
+    let resume = ["resume", run.to_str().unwrap(), "--max-calls", &cap];
+    (0..4).for_each(|_| killed(&resume));
+    greensand(&resume).code(4).says("error: the budget");
+    let asked = server.requests().len();
+    assert!((6..=CAP).contains(&asked), "{asked} requests under a cap of {CAP}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The count of what was spent, held against the caps before anything more is.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use greensand_llm::{ChatRequest, Role};
 use greensand_types::TokenUsage;
@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::request_size::estimate_at_most;
 use super::{BudgetSpent, Caps, Prices, RoleSpend, Spent, Uncapped};
+use crate::store::RunWriter;
 
 /// What was spent on both models, and is being spent.
 ///
@@ -23,6 +24,8 @@ pub struct Ledger {
     state: Mutex<State>,
     /// Told whenever something in flight has come to its end.
     settled: Notify,
+    /// The run that is to know what was sent, should nobody live to see the reply.
+    run: Mutex<Weak<RunWriter>>,
 }
 
 #[derive(Debug, Default)]
@@ -59,7 +62,7 @@ pub enum Refusal {
 impl Ledger {
     /// Opens a ledger in which nothing is spent.
     pub fn new(caps: Caps, prices: Prices) -> Self {
-        Self { caps, prices, state: Mutex::default(), settled: Notify::new() }
+        Self { caps, prices, state: Mutex::default(), settled: Notify::new(), run: Mutex::default() }
     }
 
     /// Returns the caps.
@@ -159,6 +162,21 @@ impl Ledger {
         self.state().answered(role, epoch, turn, usage);
     }
 
+    /// Takes over a request that was cut off in flight earlier, at its estimate.
+    pub fn restore_cut_off(&self, role: Role, epoch: u32, estimate: TokenUsage) {
+        self.state().add(role, epoch, |spend| spend.add_cut_off(estimate));
+    }
+
+    /// Notes in a run, from now on, what is about to be sent.
+    pub(crate) fn note_in(&self, run: &Arc<RunWriter>) {
+        *self.run.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(run);
+    }
+
+    /// Returns the run that is to know what was sent.
+    pub(super) fn run(&self) -> Option<Arc<RunWriter>> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+    }
+
     /// Returns what was spent, without what is in flight.
     pub fn spent(&self) -> Spent {
         self.sum(&self.state().totals)
@@ -231,6 +249,11 @@ pub struct Reservation<'a> {
 }
 
 impl Reservation<'_> {
+    /// Returns what the request is taken to use at most.
+    pub(super) fn estimate(&self) -> TokenUsage {
+        self.estimate
+    }
+
     /// Counts what the reply used.
     pub fn settle(mut self, usage: TokenUsage) {
         self.close(|state, Self { role, epoch, turn, .. }| state.answered(*role, *epoch, *turn, usage));

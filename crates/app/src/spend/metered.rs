@@ -2,11 +2,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greensand_llm::{ChatReply, ChatRequest, ConcurrencyReport, ModelBackend, ModelError, ModelErrorKind};
-use greensand_types::BoxFuture;
+use greensand_types::{BoxFuture, TokenUsage};
 
 use super::Ledger;
 use super::ledger::Refusal;
 use super::request_size::credible_usage;
+use crate::store::SentRecord;
 
 /// A backend that sends nothing which the ledger does not cover.
 pub(crate) struct MeteredBackend {
@@ -60,6 +61,15 @@ impl MeteredBackend {
 
     async fn attempt(&self, request: &ChatRequest) -> Result<ChatReply, ModelError> {
         let reservation = self.ledger.reserve(request).await.map_err(refused)?;
+        // A script costs nothing, whatever becomes of its replies.
+        let run = self.ledger.run().filter(|_| self.silence == Silence::Unsaid);
+        if let Some(run) = &run
+            && let Err(error) = run.note_sent(sent(request, reservation.estimate()))
+        {
+            reservation.give_back();
+            run.fail(error);
+            return Err(ModelError::new(ModelErrorKind::BadReply, "what is sent could not be noted").before_sending());
+        }
         match self.backend.chat(request).await {
             Ok(mut reply) => {
                 if self.silence == Silence::Unsaid {
@@ -71,11 +81,27 @@ impl MeteredBackend {
             Err(error) => {
                 match error.may_have_been_billed() {
                     true => drop(reservation),
-                    false => reservation.give_back(),
+                    false => {
+                        // Not noted, it counts as cut off when the run is taken up again: too much rather than too little.
+                        if let Some(run) = run {
+                            let _ = run.note_given_back(request);
+                        }
+                        reservation.give_back();
+                    }
                 }
                 Err(error)
             }
         }
+    }
+}
+
+fn sent(request: &ChatRequest, estimate: TokenUsage) -> SentRecord {
+    SentRecord {
+        role: request.role.as_str().into(),
+        epoch: request.epoch,
+        request: request.digest().to_string(),
+        prompt_tokens: estimate.prompt_tokens,
+        completion_tokens: estimate.completion_tokens,
     }
 }
 

@@ -4,9 +4,10 @@
 //! of the operating system before what it tells is used, so that a process that is killed loses nothing that it acted
 //! on; its last line may be torn, and is then left out by readers.
 //!
-//! Four files have this form: `journal.jsonl`, in the order of epochs and tasks whatever is done at one time;
-//! `replies.jsonl` and `outcomes.jsonl`, what models and functions answered, in the order in which they did; and
-//! `sittings.jsonl`, when somebody worked on the run and how that ended.
+//! Five files have this form: `journal.jsonl`, in the order of epochs and tasks whatever is done at one time;
+//! `replies.jsonl` and `outcomes.jsonl`, what models and functions answered, in the order in which they did; `sent.jsonl`,
+//! what was about to be sent to an endpoint, so that what was cut off in flight is known; and `sittings.jsonl`, when somebody
+//! worked on the run and how that ended.
 //!
 //! A run that is taken up again does what it did before: while the journal still has lines, [`Journal::append`] compares
 //! instead of writing, and a line that differs is a [`StoreError::Diverged`] that names itself.
@@ -23,8 +24,8 @@ use serde_json::value::RawValue;
 
 use super::StoreError;
 use super::records::{
-    ConversationRecordLine, DecisionRecord, EvaluationRecord, InstructionsRecord, KeptOutcomeRecord, MissingRecord,
-    ReplyRecord, SittingEndRecord, SittingRecord, StepRecord, StopRecord,
+    ConversationRecordLine, DecisionRecord, EvaluationRecord, GivenBackRecord, InstructionsRecord, KeptOutcomeRecord,
+    MissingRecord, ReplyRecord, SentRecord, SittingEndRecord, SittingRecord, StepRecord, StopRecord,
 };
 
 /// The number of the form described above. A new kind of event, or a new meaning of a field, raises it.
@@ -56,6 +57,10 @@ pub enum JournalEvent {
     Reply(Box<ReplyRecord>),
     /// A function was run, or its source looked at; in `outcomes.jsonl` only.
     Outcome(Box<KeptOutcomeRecord>),
+    /// A request is about to be sent; in `sent.jsonl` only.
+    Sent(SentRecord),
+    /// It cost nothing; in `sent.jsonl` only.
+    GivenBack(GivenBackRecord),
     /// Somebody began to work on the run; in `sittings.jsonl` only.
     SittingStarted(SittingRecord),
     /// That work ended; in `sittings.jsonl` only.
@@ -86,6 +91,8 @@ impl JournalEvent {
             Self::Stopped(_) => "stopped",
             Self::Reply(_) => "reply",
             Self::Outcome(_) => "outcome",
+            Self::Sent(_) => "sent",
+            Self::GivenBack(_) => "given_back",
             Self::SittingStarted(_) => "sitting_started",
             Self::SittingEnded(_) => "sitting_ended",
         }
@@ -116,6 +123,8 @@ impl JournalEvent {
             Self::Stopped(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
             Self::Reply(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
             Self::Outcome(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
+            Self::Sent(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
+            Self::GivenBack(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
             Self::SittingStarted(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
             Self::SittingEnded(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
         }?;
@@ -145,6 +154,8 @@ impl JournalEvent {
             "stopped" => data(line).map(Self::Stopped),
             "reply" => data(line).map(Self::Reply),
             "outcome" => data(line).map(Self::Outcome),
+            "sent" => data(line).map(Self::Sent),
+            "given_back" => data(line).map(Self::GivenBack),
             "sitting_started" => data(line).map(Self::SittingStarted),
             "sitting_ended" => data(line).map(Self::SittingEnded),
             _ => Err("an event of an unknown kind".into()),

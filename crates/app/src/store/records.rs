@@ -437,6 +437,28 @@ pub struct ParameterRecord {
     pub required: bool,
 }
 
+/// A request is about to be sent to an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SentRecord {
+    /// Which of the two models.
+    pub role: String,
+    /// The epoch.
+    pub epoch: u32,
+    /// The id of the request.
+    pub request: String,
+    /// About how many tokens its prompt has.
+    pub prompt_tokens: u64,
+    /// How many tokens its reply is taken to have at most.
+    pub completion_tokens: u64,
+}
+
+/// A request that was sent cost nothing: it was refused, or never went out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GivenBackRecord {
+    /// The id of the request.
+    pub request: String,
+}
+
 /// Somebody begins to work on a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SittingRecord {

@@ -186,7 +186,10 @@ impl ReportBuilder {
                 self.report.stop = Some(record.clone());
                 self.is_over = true;
             }
-            JournalEvent::Outcome(_) | JournalEvent::Instructions(_) => {}
+            JournalEvent::Outcome(_)
+            | JournalEvent::Instructions(_)
+            | JournalEvent::Sent(_)
+            | JournalEvent::GivenBack(_) => {}
             // A run that is over stays over, whoever sits down to it again.
             JournalEvent::SittingStarted(_) if !self.is_over => self.report.stop = None,
             JournalEvent::SittingEnded(record) if !self.is_over => self.report.stop = Some(record.stop.clone()),

@@ -1,5 +1,6 @@
 //! Reading a run folder.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use greensand_llm::{RecordedReply, Role};
@@ -12,7 +13,7 @@ use super::function_set::{StoredSet, load_set};
 use super::journal::{JournalEvent, JournalReader};
 use super::manifest::{MANIFEST_FORMAT, Manifest};
 use super::process::ProcessRecord;
-use super::records::ReplyRecord;
+use super::records::{ReplyRecord, SentRecord};
 use super::report::{Report, ReportBuilder};
 use crate::causes::with_causes;
 
@@ -22,6 +23,7 @@ pub(super) const JOURNAL: &str = "journal.jsonl";
 pub(super) const REPLIES: &str = "replies.jsonl";
 pub(super) const OUTCOMES: &str = "outcomes.jsonl";
 pub(super) const SITTINGS: &str = "sittings.jsonl";
+pub(super) const SENT: &str = "sent.jsonl";
 pub(super) const NOISE: &str = "noise.json";
 pub(super) const COMPARE: &str = "compare.json";
 pub(super) const SETS: &str = "sets";
@@ -286,6 +288,30 @@ impl RunFolder {
             paid.push(PaidReply { role, epoch: record.epoch, turn: record.turn, usage: record.usage.into() });
         }
         Ok(paid)
+    }
+
+    /// Returns the requests that were sent and came to no end: their replies may have been made and billed, and never came here.
+    ///
+    /// # Errors
+    /// When what was sent cannot be read, or a line is damaged.
+    pub(crate) fn cut_off(&self) -> Result<Vec<SentRecord>, StoreError> {
+        let mut open = BTreeMap::<String, Vec<SentRecord>>::new();
+        let path = self.path.join(SENT);
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        for event in JournalReader::open(&path)? {
+            match event? {
+                JournalEvent::Sent(record) => open.entry(record.request.clone()).or_default().push(record),
+                JournalEvent::GivenBack(record) => drop(open.get_mut(&record.request).and_then(Vec::pop)),
+                _ => return Err(self.damaged(SENT, "an event that is none of sending")),
+            }
+        }
+        for event in JournalReader::open(&self.path.join(REPLIES))? {
+            let JournalEvent::Reply(record) = event? else { continue };
+            drop(open.get_mut(&record.request).and_then(Vec::pop));
+        }
+        Ok(open.into_values().flatten().collect())
     }
 
     /// Returns the short ids of the sets, in the order of their names.

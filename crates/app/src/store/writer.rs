@@ -17,11 +17,13 @@ use super::journal::{Journal, JournalEvent, JournalReader, Reopening};
 use super::manifest::{FIRST_RESUMABLE_FORMAT, Manifest};
 use super::noise::NoiseReport;
 use super::process::ProcessRecord;
-use super::records::{KeptOutcomeRecord, ReplyRecord, SittingEndRecord, SittingRecord, StopRecord};
+use super::records::{
+    GivenBackRecord, KeptOutcomeRecord, ReplyRecord, SentRecord, SittingEndRecord, SittingRecord, StopRecord,
+};
 use super::report::{Report, ReportBuilder};
 use super::run_folder::{
     BEST, COMPARE, CREDIT, JOURNAL, LOCK, MANIFEST, NOISE, OUTCOMES, PROCESS, REPLIES, REPORT, REPORT_TEXT, RunFolder,
-    SETS, SITTINGS,
+    SENT, SETS, SITTINGS,
 };
 use super::tape::Tape;
 
@@ -34,6 +36,8 @@ pub struct RunWriter {
     journal: Journal,
     replies: Tape,
     outcomes: Tape,
+    /// None for a replay, which sends nothing.
+    sent: Option<Journal>,
     /// None for a replay, which leaves no trace.
     sittings: Option<Journal>,
     report: Mutex<ReportBuilder>,
@@ -80,11 +84,12 @@ impl RunWriter {
         let journal = Journal::create(&path.join(JOURNAL), &name)?;
         let replies = Tape::create(&path.join(REPLIES), &name)?;
         let outcomes = Tape::create(&path.join(OUTCOMES), &name)?;
+        let sent = Some(Journal::create(&path.join(SENT), &name)?);
         let sittings = Some(Journal::create(&path.join(SITTINGS), &name)?);
         let sets = path.join(SETS);
         std::fs::create_dir(&sets).map_err(StoreError::write(&sets))?;
         let report = Mutex::new(ReportBuilder::new());
-        Ok(Self { folder, journal, replies, outcomes, sittings, report, failure: Mutex::new(None), _lock: lock })
+        Ok(Self { folder, journal, replies, outcomes, sent, sittings, report, failure: Mutex::new(None), _lock: lock })
     }
 
     /// Makes a run of the folder. Whatever is to be in it from the beginning is there by now.
@@ -114,6 +119,7 @@ impl RunWriter {
         }
         let mut report = ReportBuilder::new();
         let sittings = reopen_sittings(&path.join(SITTINGS), how, &mut report)?;
+        let sent = reopen_sent(folder, how)?;
         let replies = Tape::reopen(&path.join(REPLIES), how, |event| {
             report.add(event);
             let JournalEvent::Reply(record) = event else { return Err("an event that is no reply".into()) };
@@ -125,7 +131,7 @@ impl RunWriter {
         })?;
         let journal = Journal::reopen(&path.join(JOURNAL), how)?;
         let (folder, report) = (folder.clone(), Mutex::new(report));
-        Ok(Self { folder, journal, replies, outcomes, sittings, report, failure: Mutex::new(None), _lock: lock })
+        Ok(Self { folder, journal, replies, outcomes, sent, sittings, report, failure: Mutex::new(None), _lock: lock })
     }
 
     /// Makes a new run folder that holds what a run did before the step of an epoch, and all that it paid for. Returns nothing
@@ -266,6 +272,23 @@ impl RunWriter {
         self.replies.put(reply_key_of(backend, request.digest()), &event)?;
         self.report().add(&event);
         Ok(())
+    }
+
+    /// Notes that a request is about to be sent.
+    ///
+    /// # Errors
+    /// When the disk fails: nothing may then be sent.
+    pub fn note_sent(&self, record: SentRecord) -> Result<(), StoreError> {
+        self.sent.as_ref().map_or(Ok(()), |sent| sent.append(&JournalEvent::Sent(record)))
+    }
+
+    /// Notes that a request that was sent cost nothing.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn note_given_back(&self, request: &ChatRequest) -> Result<(), StoreError> {
+        let record = GivenBackRecord { request: request.digest().to_string() };
+        self.sent.as_ref().map_or(Ok(()), |sent| sent.append(&JournalEvent::GivenBack(record)))
     }
 
     /// Returns what is kept of a call or of a look at a source.
@@ -430,6 +453,21 @@ fn reopen_sittings(path: &Path, how: Reopening, report: &mut ReportBuilder) -> R
         report.add(&event?);
     }
     Journal::reopen_at_end(&reader, how).map(Some)
+}
+
+fn reopen_sent(folder: &RunFolder, how: Reopening) -> Result<Option<Journal>, StoreError> {
+    let path = folder.path().join(SENT);
+    match how {
+        Reopening::Replay => Ok(None),
+        Reopening::Resume if !path.exists() => Journal::create(&path, &folder.name()).map(Some),
+        Reopening::Resume => {
+            let mut reader = JournalReader::open(&path)?;
+            for event in reader.by_ref() {
+                event?;
+            }
+            Journal::reopen_at_end(&reader, how).map(Some)
+        }
+    }
 }
 
 /// The key of a reply: who was asked, and what.

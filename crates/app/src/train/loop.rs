@@ -3,7 +3,7 @@ use std::time::SystemTime;
 
 use greensand_llm::Role;
 use greensand_optimizer::{Next, StopReason, Training, TrainingSettings};
-use greensand_types::FunctionSet;
+use greensand_types::{FunctionSet, TokenUsage};
 
 use super::eras::Eras;
 use super::recorded::RecordedRun;
@@ -12,7 +12,7 @@ use super::{TrainError, TrainErrorKind};
 use crate::project::Project;
 use crate::sets::{LoadedSet, SetSource};
 use crate::spend::{BudgetSpent, Ledger};
-use crate::store::{Manifest, PaidReply, Reopening, Report, RunFolder, RunKind, RunWriter, StoreError};
+use crate::store::{Manifest, PaidReply, Reopening, Report, RunFolder, RunKind, RunWriter, SentRecord, StoreError};
 use crate::{Equipment, Event, Interrupt, Observer};
 
 /// What a training run left.
@@ -125,6 +125,11 @@ async fn reopen(
 pub(super) fn restore(ledger: &Ledger, folder: &RunFolder) -> Result<(), StoreError> {
     for PaidReply { role, epoch, turn, usage } in folder.paid_replies()? {
         ledger.restore(role, epoch, turn, usage);
+    }
+    for SentRecord { role, epoch, prompt_tokens, completion_tokens, .. } in folder.cut_off()? {
+        let role = if role == Role::Optimizer.as_str() { Role::Optimizer } else { Role::Assistant };
+        let estimate = TokenUsage { requests: 1, prompt_tokens, completion_tokens, ..TokenUsage::default() };
+        ledger.restore_cut_off(role, epoch, estimate);
     }
     Ok(())
 }

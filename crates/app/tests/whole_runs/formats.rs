@@ -115,7 +115,7 @@ fn the_description_of_the_formats_names_the_numbers_of_today() {
         "`report.json`, `credit.json`, `noise.json`, `compare.json`, `process.json`, `test-seal.json`",
         PROCESS_FORMAT,
     );
-    says("`journal.jsonl`, `replies.jsonl`, `outcomes.jsonl`, `sittings.jsonl`", JOURNAL_FORMAT);
+    says("`journal.jsonl`, `replies.jsonl`, `outcomes.jsonl`, `sent.jsonl`, `sittings.jsonl`", JOURNAL_FORMAT);
     for number in [EVENTS_FORMAT, STATUS_FORMAT, PAGE_FORMAT] {
         says("`events.jsonl`, `status --json`, `report --json`", number);
     }
