@@ -78,10 +78,13 @@ fn user_text(input: &InstructionsInput<'_>, token_budget: usize) -> String {
 
 /// Finds the fenced block of instructions, or takes a reply without any fence as a whole.
 fn instructions_in(reply: &str) -> Option<String> {
-    let body = match reply.split_once("```instructions") {
-        Some((_, rest)) => rest.split_once('\n')?.1.split("\n```").next().unwrap_or_default(),
+    let body: String = match reply.split_once("```instructions") {
+        Some((_, rest)) => {
+            let lines = rest.split_once('\n')?.1.lines();
+            lines.take_while(|line| !line.starts_with("```")).collect::<Vec<_>>().join("\n")
+        }
         None if reply.contains("```") || says_terminate(reply) => return None,
-        None => reply,
+        None => reply.to_owned(),
     };
     let body = body.trim();
     (!body.is_empty() && body.chars().count() <= LONGEST).then(|| body.to_owned())
