@@ -104,8 +104,8 @@ impl JournalEvent {
     }
 
     /// Says whether the line is worth waiting for the disk: what a run hinges on.
-    fn is_landmark(&self) -> bool {
-        matches!(self, Self::Decision(_) | Self::Stopped(_) | Self::SittingEnded(_))
+    pub(super) fn is_landmark(&self) -> bool {
+        matches!(self, Self::Step(_) | Self::Decision(_) | Self::Stopped(_) | Self::SittingEnded(_))
     }
 
     fn to_line(&self, seq: u64) -> serde_json::Result<Vec<u8>> {
@@ -302,6 +302,14 @@ impl Journal {
             .and_then(|()| tail.write(&line, event.is_landmark()))
             .map_err(StoreError::write(&self.path))?;
         Ok(place)
+    }
+
+    /// Waits until everything is on the disk.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        self.tail().file.as_ref().map_or(Ok(()), |file| file.sync_data()).map_err(StoreError::write(&self.path))
     }
 
     /// Returns the next line that the journal holds already, if it holds one.

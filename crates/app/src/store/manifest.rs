@@ -1,3 +1,4 @@
+use greensand_types::ContentId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +62,9 @@ pub struct Manifest {
     /// What the models cost when the run began: what is spent is counted by this to the end of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<Prices>,
+    /// The id of the text that `agent.instructions` names, where it names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
     /// The set that the run is about, where that was in its folder before anything else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
@@ -106,6 +110,12 @@ pub struct ManifestTaskFile {
     pub digest: String,
     /// How many tasks it holds.
     pub tasks: usize,
+}
+
+/// Returns the id of what a file says; none where it cannot be read, which is for whoever uses it to say.
+pub(crate) fn id_of_text(path: &std::path::Path) -> Option<String> {
+    let text = std::fs::read(path).ok()?;
+    Some(ContentId::of("text of a setting").field(&text).finish().to_string())
 }
 
 impl ForkRecord {
@@ -154,6 +164,7 @@ impl Manifest {
             settings: settings.values().map(Into::into).collect(),
             tasks: project.tasks.files().iter().map(Into::into).collect(),
             prices: None,
+            instructions: settings.agent.instructions.as_deref().and_then(id_of_text),
             about: None,
             forked_from: None,
         }

@@ -35,6 +35,7 @@ pub use credit::{CREDIT_FORMAT, CreditReport, FunctionCredit};
 pub use error::StoreError;
 pub use function_set::{StoredSet, load_set};
 pub use journal::{JOURNAL_FORMAT, Journal, JournalEvent, JournalReader, OpenedRecord, Reopening};
+pub(crate) use manifest::id_of_text;
 pub use manifest::{ForkRecord, MANIFEST_FORMAT, Manifest, ManifestSetting, ManifestTaskFile, RunKind};
 pub use noise::{NOISE_FORMAT, NoiseReport, NoiseTask, SmallestEffect};
 pub use process::{PROCESS_FORMAT, ProcessRecord, SignalError};

@@ -13,7 +13,7 @@ use super::function_set::{StoredSet, load_set};
 use super::journal::{JournalEvent, JournalReader};
 use super::manifest::{MANIFEST_FORMAT, Manifest};
 use super::process::ProcessRecord;
-use super::records::{ReplyRecord, SentRecord};
+use super::records::{DecisionKind, ReplyRecord, SentRecord};
 use super::report::{Report, ReportBuilder};
 use crate::causes::with_causes;
 
@@ -163,8 +163,11 @@ impl RunFolder {
     pub fn last_epoch(&self) -> Result<u32, StoreError> {
         let mut last = 0;
         for event in self.journal()? {
-            if let JournalEvent::Decision(decision) = event? {
-                last = last.max(decision.epoch);
+            match event? {
+                JournalEvent::Decision(decision) if decision.decision != DecisionKind::NotCompared => {
+                    last = last.max(decision.epoch);
+                }
+                _ => {}
             }
         }
         Ok(last)

@@ -62,6 +62,11 @@ impl Tape {
         JournalEvent::parse(&line).map(Some).map_err(|reason| StoreError::damaged(&self.path, reason))
     }
 
+    /// Waits until every answer is on the disk.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        self.journal.sync()
+    }
+
     /// Keeps an answer.
     pub(super) fn put(&self, key: ContentId, event: &JournalEvent) -> Result<(), StoreError> {
         let place = self.journal.append_at(event)?;

@@ -18,7 +18,8 @@ use super::manifest::{FIRST_RESUMABLE_FORMAT, Manifest};
 use super::noise::NoiseReport;
 use super::process::ProcessRecord;
 use super::records::{
-    GivenBackRecord, KeptOutcomeRecord, ReplyRecord, SentRecord, SittingEndRecord, SittingRecord, StopRecord,
+    DecisionKind, GivenBackRecord, KeptOutcomeRecord, ReplyRecord, SentRecord, SittingEndRecord, SittingRecord,
+    StopRecord,
 };
 use super::report::{Report, ReportBuilder};
 use super::run_folder::{
@@ -344,6 +345,11 @@ impl RunWriter {
     /// # Errors
     /// When the disk fails.
     pub fn append(&self, event: &JournalEvent) -> Result<(), StoreError> {
+        // What a line rests on is on the disk before the line is forced there.
+        if event.is_landmark() {
+            self.replies.sync()?;
+            self.outcomes.sync()?;
+        }
         self.journal.append(event)?;
         self.report().add(event);
         Ok(())
@@ -427,6 +433,8 @@ fn events_before(from: &RunFolder, at: u32) -> Result<Option<Vec<JournalEvent>>,
             JournalEvent::Step(step) if step.epoch >= at => break,
             JournalEvent::EvaluationStarted(started) if started.split == super::report::TEST => break,
             JournalEvent::Stopped(_) => break,
+            // An epoch that could not be compared is no ground to go on from.
+            JournalEvent::Decision(decision) if decision.decision == DecisionKind::NotCompared => break,
             JournalEvent::Decision(decision) => decided = Some(decision.epoch),
             _ => {}
         }

@@ -113,7 +113,8 @@ fn manifest_of_fork(
     };
     let project = open_project(&expected, settings, folder)?;
     let manifest = Manifest::of(origin.kind, &project, assistant, optimizer, now).priced(prices);
-    Ok(Manifest { file: origin.file.clone(), directory: origin.directory.clone(), ..manifest })
+    let (file, directory) = (origin.file.clone(), origin.directory.clone());
+    Ok(Manifest { file, directory, about: origin.about.clone(), ..manifest })
 }
 
 fn runs_dir(manifest: &Manifest) -> &str {

@@ -8,7 +8,7 @@ use super::eras::Eras;
 use crate::project::{Project, TaskSetError, TaskSets};
 use crate::settings::{Overrides, Settings, SettingsError, is_free, resolve_recorded};
 use crate::spend::{Ledger, find_prices};
-use crate::store::{Manifest, RunFolder, StoreError};
+use crate::store::{Manifest, RunFolder, StoreError, id_of_text};
 use crate::{Environment, Equipment, EquipmentError};
 
 /// A run that is in its folder, with the project as it was when the run began: settings from the manifest, tasks from the
@@ -48,7 +48,7 @@ pub enum RecordedRunError {
     /// Its tasks cannot be used.
     #[error(transparent)]
     Tasks(#[from] TaskSetError),
-    /// A file of tasks is another one.
+    /// A file of tasks, or that of the instructions, is another one.
     #[error("`{path}` was changed since run `{run}` began")]
     TasksChanged {
         /// The file.
@@ -88,12 +88,21 @@ impl RecordedRun {
         let mut earlier = Vec::new();
         let (mut settings, mut fork) = (manifest.settings.clone(), manifest.forked_from.as_ref());
         while let Some(record) = fork {
+            // At 0 nothing was done under other settings.
+            if record.at == 0 {
+                break;
+            }
             record.put_back(&mut settings);
             earlier.push((record.at, resolve_recorded(&folder, &manifest, &settings, overrides, environment)?));
             fork = record.forked_from.as_deref();
         }
         earlier.reverse();
         let settings = resolve_recorded(&folder, &manifest, &manifest.settings, overrides, environment)?;
+        let instructions = settings.agent.instructions.as_deref();
+        if manifest.instructions.is_some() && instructions.and_then(id_of_text) != manifest.instructions {
+            let path = instructions.map_or_else(String::new, |path| path.display().to_string());
+            return Err(RecordedRunError::TasksChanged { path, run: path_text(&folder) });
+        }
         let project = open_project(&manifest, settings, &folder)?;
         Ok(Self { folder, manifest, project, earlier })
     }
@@ -131,6 +140,10 @@ impl RecordedRun {
     }
 }
 
+fn path_text(folder: &RunFolder) -> String {
+    folder.path().display().to_string()
+}
+
 /// Reads the tasks of a run, which must be those that it was begun with.
 pub(super) fn open_project(
     manifest: &Manifest,
@@ -142,7 +155,7 @@ pub(super) fn open_project(
     for (was, is) in manifest.tasks.iter().zip(tasks.files()) {
         if was.digest != is.digest.to_string() {
             let path = is.path.display().to_string();
-            return Err(RecordedRunError::TasksChanged { path, run: folder.path().display().to_string() });
+            return Err(RecordedRunError::TasksChanged { path, run: path_text(folder) });
         }
     }
     let file = std::path::PathBuf::from(&manifest.directory).join(&manifest.file);

@@ -459,3 +459,26 @@ fn a_fork_that_cannot_be_is_refused_and_leaves_nothing() {
     assert!(forked(&run, 2, &["training.pateince=3"]).is_err());
     assert_eq!(folder.runs().len(), 1);
 }
+
+#[test]
+fn a_fork_at_the_beginning_measures_the_initial_set_under_the_new_settings_too() {
+    let folder = story();
+    let done = folder.train(&["training.epochs=1"]).unwrap();
+    let again = resume_fork(&forked(done.folder.path(), 0, &["training.repeats=2"]).unwrap());
+    let trials: Vec<_> = again.report.epochs.iter().map(|epoch| epoch.scores[0].trials).collect();
+    assert_eq!(trials, [2, 2]);
+}
+
+#[test]
+fn instructions_that_were_changed_since_are_refused() {
+    let folder = story();
+    let file = folder.path().join("instructions.txt");
+    std::fs::write(&file, "Think.").unwrap();
+    let setting = format!("agent.instructions={}", file.display());
+    let run = folder.train(&[&setting, "training.epochs=1"]).unwrap().folder.path().to_owned();
+    let environment = Environment::of([], folder.path());
+    let open = || RecordedRun::open(&run, &Overrides::new(), &environment);
+    assert!(open().is_ok());
+    std::fs::write(&file, "Think twice.").unwrap();
+    assert!(matches!(open(), Err(RecordedRunError::TasksChanged { path, .. }) if path.ends_with("instructions.txt")));
+}

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use greensand_app::store::DecisionKind;
 use greensand_app::{Equipment, Project, RunEnding, Sandbox, TrainReport, open_project, prepare, train};
 
 use super::common::{self, ModelFlags};
@@ -90,6 +91,13 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     conclude(&report?, terminal)
 }
 
+/// Returns the epoch whose two sets lack too many scores together, if that is why the run is over.
+fn could_not_compare(report: &TrainReport) -> Option<u32> {
+    let last = report.report.epochs.last()?;
+    let decision = last.decision.as_ref()?;
+    (decision.decision == DecisionKind::NotCompared).then_some(last.epoch)
+}
+
 /// Writes what came out of a training, and says what to do next.
 pub(super) fn conclude(report: &TrainReport, terminal: &Terminal) -> Result<Ending, Failure> {
     common::write_text_of(&text::block(&report.report.to_text()), terminal)?;
@@ -107,7 +115,11 @@ pub(super) fn conclude(report: &TrainReport, terminal: &Terminal) -> Result<Endi
             let reason = report.report.stop.as_ref().map(|stop| stop.reason.clone());
             let run = common::shown(report.folder.path());
             return Err(Failure::model(reason.unwrap_or_else(|| "too many tasks have no score".into()))
-                .hint(format!("see to the first cause in the report, then `greensand resume {run}`"))
+                .hint(match could_not_compare(report) {
+                    // The faults stand in the journal: the epoch is made again by another run.
+                    Some(epoch) => format!("see to the causes in the report, then `greensand fork {run} --at {epoch}`"),
+                    None => format!("see to the first cause in the report, then `greensand resume {run}`"),
+                })
                 .of_run(Some(report.folder.path()))
                 .with_report(&report.report));
         }

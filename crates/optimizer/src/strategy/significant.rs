@@ -1,3 +1,5 @@
+use statrs::distribution::{Binomial, DiscreteCDF};
+
 use super::{Judgement, PairedScores, Rules, StrategyEntry};
 
 /// Accepts what is better by more than chance explains.
@@ -8,9 +10,8 @@ pub(super) const ENTRY: StrategyEntry = StrategyEntry {
     judge,
 };
 
-/// The k standard errors of the paired differences, with k from Student's t at the level of the rules. Where few tasks differ at
-/// all, the errors are no guide: even if every one of m differing tasks fell to the candidate by chance, that would happen with a
-/// probability of 2^-m, so m must be large enough for the level, too.
+/// The k standard errors of the paired differences, with k from Student's t at the level of the rules. Where few tasks differ,
+/// the errors are no guide: how the differing tasks are divided must be rare enough by chance, too.
 fn judge(scores: &PairedScores, rules: &Rules) -> Judgement {
     let difference = scores.mean_difference();
     let text = scores.describe();
@@ -23,13 +24,26 @@ fn judge(scores: &PairedScores, rules: &Rules) -> Judgement {
     else {
         return Judgement::Indecisive(format!("one task says nothing of the error: {text}"));
     };
-    let differing = scores.gained() + scores.lost();
-    if 0.5_f64.powi(i32::try_from(differing).unwrap_or(i32::MAX)) > rules.false_accepts {
+    if chance_of_so_many(scores) > rules.false_accepts {
         return Judgement::Indecisive(format!("too few tasks differ to tell it from chance: {text}"));
     }
     match difference > k * error {
         true => Judgement::Accept(format!("the difference exceeds {k:.2} standard errors: {text}")),
         false => Judgement::Indecisive(format!("the difference is within {k:.2} standard errors: {text}")),
+    }
+}
+
+/// How likely chance alone gives the candidate so many of the tasks that differ. Where all differences are of one size, as with
+/// tasks that are solved or not, that is the exact sign test; where they are of many sizes, only that no more than all can fall to it
+/// is certain, which has a probability of 2^-m for m tasks.
+fn chance_of_so_many(scores: &PairedScores) -> f64 {
+    let sizes = || scores.pairs().iter().map(|(best, candidate)| (candidate - best).abs()).filter(|size| *size > 0.0);
+    let (least, most) = sizes().fold((f64::MAX, 0.0_f64), |(least, most), size| (least.min(size), most.max(size)));
+    let differing = scores.gained() + scores.lost();
+    let least_gained = if most - least < 1e-9 { scores.gained() } else { differing };
+    match Binomial::new(0.5, differing as u64) {
+        Ok(chance) if least_gained > 0 => chance.sf(least_gained as u64 - 1),
+        Ok(_) | Err(_) => 1.0,
     }
 }
 
@@ -63,6 +77,10 @@ mod tests {
         check(&pairs(6, 0, 18), "accept");
         check(&pairs(5, 0, 5), "accept");
         check(&pairs(9, 2, 13), "accept");
+        // Seven of nine fall so by chance with a probability of 0.0898, whatever the errors say.
+        check(&pairs(7, 2, 15), "indecisive");
+        check(&pairs(6, 1, 17), "indecisive");
+        check(&pairs(7, 1, 16), "accept");
         check(&pairs(6, 4, 14), "indecisive");
         check(&pairs(4, 4, 16), "reject");
         check(&pairs(3, 4, 17), "reject");
