@@ -174,7 +174,9 @@ fn check_in_order(folder: &Path, cases: &[Case], sandbox: &Sandbox) {
         let Answer { id, latency, wall, .. } = answer;
         assert!(*latency <= *wall + GRACE, "`{id}` was answered after {latency:?}, its wall clock is {wall:?}");
     }
-    assert_eq!(before.counts(), after.counts());
+    // Nothing may stay behind; what was still closing before may be gone after.
+    let grown = before.counts().iter().zip(after.counts()).any(|(before, after)| after > *before);
+    assert!(!grown, "threads, descriptors, children: {:?}, then {:?}", before.counts(), after.counts());
     assert!(after.resident <= before.resident + before.resident / 10, "{before:?} {after:?}");
     let left: Vec<_> = fs::read_dir("/tmp").unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("hostile-")), "{left:?}");

@@ -1,7 +1,7 @@
 //! Money: what models cost, what was spent, and how much may be.
 //!
 //! - [`Prices`] says what a million tokens of either model cost, and from where that is known. An unknown price is no price of
-//!   zero: it is said. They are found once ([`find_prices`]) and stay with a run, written down in its manifest.
+//!   zero: it is said. They are found once (`find_prices`) and stay with a run, written down in its manifest.
 //! - [`Ledger`] counts calls and tokens by role and epoch, and holds them against the [`Caps`]. It is asked before a request is
 //!   sent; what is in flight is reserved at an upper estimate.
 //! - `MeteredBackend` is how a request comes to be asked about: a backend that reserves, asks the one within, and settles. Replies that
