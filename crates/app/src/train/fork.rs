@@ -114,7 +114,10 @@ fn manifest_of_fork(
     let project = open_project(&expected, settings, folder)?;
     let manifest = Manifest::of(origin.kind, &project, assistant, optimizer, now).priced(prices);
     let (file, directory) = (origin.file.clone(), origin.directory.clone());
-    Ok(Manifest { file, directory, about: origin.about.clone(), ..manifest })
+    // Another initial set takes the place of the one that the run was about.
+    let is_about_another = overrides.keys().any(|key| key == "functions.initial");
+    let about = origin.about.clone().filter(|_| !is_about_another);
+    Ok(Manifest { file, directory, about, ..manifest })
 }
 
 fn runs_dir(manifest: &Manifest) -> &str {
