@@ -46,10 +46,13 @@ impl RecordingBackend {
     /// Returns the error of a request whose reply must be there: everything is, in a replay, and a step that stands in the
     /// journal has had all its replies.
     fn must_be_kept(&self, request: &ChatRequest) -> Result<Option<ModelError>, ModelError> {
-        let upcoming = self.run.upcoming().map_err(|error| self.unkept(error))?;
-        let recorded = match (request.role, upcoming) {
-            (Role::Optimizer, Some(JournalEvent::Step(step))) => Some(step),
-            _ => None,
+        // The journal is asked for steps only: it is not for each request of the assistant to look at it.
+        let recorded = match request.role {
+            Role::Assistant => None,
+            Role::Optimizer => match self.run.upcoming().map_err(|error| self.unkept(error))? {
+                Some(JournalEvent::Step(step)) => Some(step),
+                Some(_) | None => None,
+            },
         };
         if let Some(error) = recorded.as_ref().and_then(|step| step.error.clone()) {
             return Ok(Some(ModelError::new(ModelErrorKind::Refused { status: 0 }, error)));

@@ -44,13 +44,14 @@ pub struct TrainingSettings {
 }
 
 impl TrainingSettings {
-    fn repeats(&self) -> u32 {
+    /// Returns how many trials of each task make a score: `repeats`, and at least one.
+    pub fn trials(&self) -> u32 {
         self.repeats.max(1)
     }
 
     /// What one look at a candidate goes by.
     fn rules(&self) -> Rules {
-        let looks = self.max_trials.max(self.repeats()).div_ceil(self.repeats());
+        let looks = self.max_trials.max(self.trials()).div_ceil(self.trials());
         Rules { false_accepts: self.false_accepts / f64::from(looks) }
     }
 }
@@ -353,7 +354,7 @@ pub struct Training {
 impl Training {
     /// Begins a run; the first thing to do is to measure the initial set.
     pub fn new(settings: TrainingSettings, initial: Arc<FunctionSet>) -> Self {
-        let phase = Phase::Evaluating(Contest::new(0, Arc::clone(&initial), settings.repeats()));
+        let phase = Phase::Evaluating(Contest::new(0, Arc::clone(&initial), settings.trials()));
         Self {
             settings,
             phase,
@@ -448,7 +449,7 @@ impl Training {
                 self.roll_back(epoch, contest.set, &paired, reason, comparison)
             }
             Judgement::Indecisive(reason) => {
-                contest.wanted = (contest.wanted + self.settings.repeats()).min(self.settings.max_trials);
+                contest.wanted = (contest.wanted + self.settings.trials()).min(self.settings.max_trials);
                 self.phase = Phase::Evaluating(contest);
                 let (score, best) = (paired.candidate_mean(), paired.best_mean());
                 return Decision::Undecided { score, best, reason, comparison };
@@ -474,7 +475,7 @@ impl Training {
             self.end_epoch(epoch);
             return Ok(Some(Decision::Unchanged));
         }
-        self.phase = Phase::Evaluating(Contest::new(epoch, Arc::clone(&report.candidate), self.settings.repeats()));
+        self.phase = Phase::Evaluating(Contest::new(epoch, Arc::clone(&report.candidate), self.settings.trials()));
         Ok(None)
     }
 

@@ -4,9 +4,11 @@
 //! tasks. A task that could not be worked on, because a request or the host failed, is *missing*: it has no score, and
 //! never a zero. What would fail for every task alike (a wrong key, a script without replies) stops at once.
 
+mod look;
 mod measure;
 mod report;
 
+pub(crate) use look::count_look_of;
 pub(crate) use measure::{Cover, Job, Measured, measure};
 pub use measure::{EvaluateError, TooMuchMissing};
 pub use report::{EvalReport, TaskReport, evaluate};

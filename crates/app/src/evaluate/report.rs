@@ -4,11 +4,12 @@ use greensand_llm::Role;
 use greensand_types::{FunctionSet, TokenUsage};
 use serde::Serialize;
 
+use super::look::count_look;
 use super::measure::TaskResult;
 use super::{Cover, EvaluateError, Job, measure};
 use crate::causes::with_causes;
 use crate::project::{Project, Split};
-use crate::store::{RunWriter, UsageRecord, break_seal, seal_text};
+use crate::store::{RunWriter, UsageRecord};
 use crate::{Equipment, Event, Interrupt, Observer, Tally};
 
 /// What an evaluation found.
@@ -82,12 +83,9 @@ pub async fn evaluate(
     }
     let tasks = project.tasks.get(split);
     let test_scored = match split == Split::Test && !tasks.is_empty() {
-        true => Some(break_seal(&project.settings.runs_dir, tasks)?),
+        true => Some(count_look(project, observer)?),
         false => None,
     };
-    if let Some(message) = test_scored.and_then(seal_text) {
-        observer.event(Event::Warning { message: &message });
-    }
     let job = Job {
         equipment,
         set,

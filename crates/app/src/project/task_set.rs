@@ -175,6 +175,11 @@ impl TaskSets {
         &self.splits[split as usize]
     }
 
+    /// Returns the split that acceptance is decided on: validation, or train where there is none.
+    pub fn acceptance_split(&self) -> Split {
+        if self.get(Split::Validation).is_empty() { Split::Train } else { Split::Validation }
+    }
+
     /// Returns the files that the tasks came from.
     pub fn files(&self) -> &[TaskFileRecord] {
         &self.files

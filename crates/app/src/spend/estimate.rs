@@ -122,7 +122,7 @@ pub fn estimate(project: &Project) -> Result<Estimate, PriceTableError> {
     };
     let tasks = |split| project.tasks.get(split).len() as u64;
     let has_validation = tasks(Split::Validation) > 0;
-    let deciding = if has_validation { tasks(Split::Validation) } else { tasks(Split::Train) };
+    let deciding = tasks(project.tasks.acceptance_split());
     let epochs = u64::from(settings.training.epochs);
     // A score takes its trials, and an indecisive comparison may buy more, of each set up to a bound.
     let trials = u64::from(settings.training.repeats.max(1));

@@ -42,6 +42,15 @@ pub struct RunFolder {
     path: PathBuf,
 }
 
+/// What a run has spent, as far as its ledger asks.
+#[derive(Debug)]
+pub(crate) struct Spending {
+    /// The replies that it has paid for, in the order in which they came.
+    pub(crate) paid: Vec<PaidReply>,
+    /// The requests that were sent and came to no end: their replies may have been made and billed, and never came here.
+    pub(crate) cut_off: Vec<SentRecord>,
+}
+
 /// A reply that a run has paid for, as far as its ledger asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PaidReply {
@@ -276,32 +285,31 @@ impl RunFolder {
         Ok(replies)
     }
 
-    /// Returns what the run has paid for, in the order in which it came; not what it took over from the run it was forked from.
+    /// Returns what the run has spent: not what it took over from the run that it was forked from.
     ///
     /// # Errors
-    /// When the replies cannot be read, or a line is damaged.
-    pub(crate) fn paid_replies(&self) -> Result<Vec<PaidReply>, StoreError> {
+    /// When what was sent or the replies cannot be read, or a line is damaged.
+    pub(crate) fn spending(&self) -> Result<Spending, StoreError> {
+        let mut open = self.sent()?;
         let mut paid = Vec::new();
         for event in JournalReader::open(&self.path.join(REPLIES))? {
             let JournalEvent::Reply(record) = event? else { continue };
+            drop(open.get_mut(&record.request).and_then(Vec::pop));
             if record.paid_by.is_some() {
                 continue;
             }
             let role = if record.is_of(Role::Optimizer) { Role::Optimizer } else { Role::Assistant };
             paid.push(PaidReply { role, epoch: record.epoch, turn: record.turn, usage: record.usage.into() });
         }
-        Ok(paid)
+        Ok(Spending { paid, cut_off: open.into_values().flatten().collect() })
     }
 
-    /// Returns the requests that were sent and came to no end: their replies may have been made and billed, and never came here.
-    ///
-    /// # Errors
-    /// When what was sent cannot be read, or a line is damaged.
-    pub(crate) fn cut_off(&self) -> Result<Vec<SentRecord>, StoreError> {
+    /// Returns what was sent, by request, without what cost nothing.
+    fn sent(&self) -> Result<BTreeMap<String, Vec<SentRecord>>, StoreError> {
         let mut open = BTreeMap::<String, Vec<SentRecord>>::new();
         let path = self.path.join(SENT);
         if !path.exists() {
-            return Ok(Vec::new());
+            return Ok(open);
         }
         for event in JournalReader::open(&path)? {
             match event? {
@@ -310,11 +318,7 @@ impl RunFolder {
                 _ => return Err(self.damaged(SENT, "an event that is none of sending")),
             }
         }
-        for event in JournalReader::open(&self.path.join(REPLIES))? {
-            let JournalEvent::Reply(record) = event? else { continue };
-            drop(open.get_mut(&record.request).and_then(Vec::pop));
-        }
-        Ok(open.into_values().flatten().collect())
+        Ok(open)
     }
 
     /// Returns the short ids of the sets, in the order of their names.

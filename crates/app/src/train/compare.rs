@@ -16,20 +16,21 @@ use greensand_optimizer::{
 };
 use greensand_types::{ConversationRecord, FunctionSet, TokenUsage};
 
+use super::begin::{begin, close, load, manifest_of, reopen, source_of, source_of_run};
 use super::eras::Eras;
-use super::r#loop::{load, restore, train_to_end};
+use super::r#loop::train_to_end;
 use super::recorded::RecordedRun;
 use super::session::{Session, Stop};
 use super::{TrainError, TrainErrorKind};
-use crate::evaluate::{Cover, EvaluateError, Job, Measured, measure};
+use crate::evaluate::{Cover, Job, Measured, count_look_of, measure};
 use crate::project::{Project, Split};
-use crate::sets::{LoadedSet, SetSource};
+use crate::sets::LoadedSet;
 use crate::spend::RoleSpend;
 use crate::store::{
-    ArmReport, COMPARE_FORMAT, CompareReport, ComparisonRecord, InstructionsRecord, JournalEvent, Manifest, Reopening,
-    RunFolder, RunKind, RunWriter, StopRecord, break_seal, seal_text,
+    ArmReport, COMPARE_FORMAT, CompareReport, ComparisonRecord, InstructionsRecord, JournalEvent, Reopening, RunFolder,
+    RunKind, RunWriter,
 };
-use crate::{Equipment, Event, Interrupt, Observer};
+use crate::{Equipment, Interrupt, Observer};
 
 /// The most draws of a vote: beyond, a vote hardly changes.
 const MOST_DRAWS: u32 = 15;
@@ -55,15 +56,9 @@ pub async fn compare(
 ) -> Result<CompareDone, TrainError> {
     let before_run = |kind| TrainError { kind, run: None };
     equipment.ledger.allow(&Role::ALL).map_err(|uncapped| before_run(uncapped.into()))?;
-    let source = match &project.settings.functions.initial {
-        None => SetSource::Empty,
-        Some(path) => SetSource::parse(&path.to_string_lossy()),
-    };
-    let initial = load(&source, equipment).await.map_err(before_run)?;
+    let initial = load(&source_of(project), equipment).await.map_err(before_run)?;
     let now = SystemTime::now();
-    let (assistant, optimizer) = (equipment.assistant.label(), equipment.optimizer.label());
-    let manifest = Manifest::of(RunKind::Compare, project, assistant, optimizer, now);
-    let manifest = manifest.priced(equipment.ledger.prices().clone());
+    let manifest = manifest_of(RunKind::Compare, project, equipment, now);
     let run = RunWriter::create_about(&initial.set, &project.settings.runs_dir, &manifest, now);
     let run = run.map_err(|error| before_run(error.into()))?;
     work(project, &Eras::one(equipment.clone()), run, initial, observer, interrupt).await
@@ -81,16 +76,8 @@ pub async fn resume_compare(
     interrupt: &Interrupt,
 ) -> Result<CompareDone, TrainError> {
     let failed = |kind| TrainError { kind, run: Some(recorded.folder.path().to_owned()) };
-    if how == Reopening::Resume {
-        eras.first().ledger.allow(&Role::ALL).map_err(|uncapped| failed(uncapped.into()))?;
-    }
-    let set = recorded.manifest.about.clone().unwrap_or_else(|| "initial".into());
-    let source = SetSource::Run { folder: recorded.folder.path().to_owned(), set };
-    let run = RunWriter::reopen(&recorded.folder, how).map_err(|error| failed(error.into()))?;
-    if how == Reopening::Resume {
-        restore(eras.first().ledger(), &recorded.folder).map_err(|error| failed(error.into()))?;
-    }
-    let initial = load(&source, eras.first()).await.map_err(failed)?;
+    let run = reopen(recorded, eras, how, &Role::ALL).map_err(failed)?;
+    let initial = load(&source_of_run(recorded), eras.first()).await.map_err(failed)?;
     work(&recorded.project, eras, run, initial, observer, interrupt).await
 }
 
@@ -104,47 +91,20 @@ async fn work(
 ) -> Result<CompareDone, TrainError> {
     let folder = run.folder().clone();
     let failed = |kind| TrainError { kind, run: Some(folder.path().to_owned()) };
-    run.begin_sitting(&project.command, SystemTime::now()).map_err(|error| failed(error.into()))?;
-    observer.event(Event::RunOpened { folder: folder.path(), max_epochs: project.settings.training.epochs });
-    for warning in project.tasks.warnings().iter().chain(&initial.warnings) {
-        run.warn(warning);
-        observer.event(Event::Warning { message: warning });
-    }
+    let max_epochs = project.settings.training.epochs;
+    begin(&run, project, &initial, max_epochs, observer).map_err(|error| failed(error.into()))?;
     let run = Arc::new(run);
     let mut session = Session::new(project, eras, Arc::clone(&run), Arc::clone(&initial.set), observer, interrupt);
     let settings = eras.first().training.clone();
     let compared = match train_to_end(&mut session, settings, initial.set).await {
-        Ok(_) => {
+        Ok((_, epoch)) => {
             let ways = Ways { equipment: eras.first().recorded_in(&run), project, run: &run, observer, interrupt };
-            ways.compare(&session).await
+            ways.compare(&session, epoch).await
         }
         Err(stop) => Err(stop),
     };
-    close(&run, compared).map_err(failed).map(|report| CompareDone { folder, report })
-}
-
-fn close(run: &RunWriter, compared: Result<CompareReport, Stop>) -> Result<CompareReport, TrainErrorKind> {
-    let stop = |kind: &str, reason: String| StopRecord { kind: kind.into(), reason };
-    let (stop, ended) = match compared {
-        Ok(report) => {
-            let stop = stop("measured", "every way was measured".into());
-            run.append(&JournalEvent::Stopped(stop.clone()))?;
-            run.keep_comparison(&report)?;
-            (stop, Ok(report))
-        }
-        Err(Stop::Interrupted) => (stop("interrupted", "interrupted".into()), Err(EvaluateError::Interrupted.into())),
-        Err(Stop::TooMuchMissing(missing)) => {
-            (stop("too_much_missing", missing.to_string()), Err(EvaluateError::TooMuchMissing(missing).into()))
-        }
-        Err(Stop::BudgetSpent(spent)) => {
-            (stop("budget_spent", spent.to_string()), Err(EvaluateError::BudgetSpent(spent).into()))
-        }
-        Err(Stop::Failed(kind)) => (stop("failed", crate::causes::with_causes(&kind)), Err(kind)),
-    };
-    let written = run.end_sitting(stop, SystemTime::now()).and_then(|()| run.write_report());
-    let report = ended?;
-    written?;
-    Ok(report)
+    let closed = close(&run, compared, "every way was measured", |report| run.keep_comparison(report));
+    closed.map_err(failed).map(|report| CompareDone { folder, report })
 }
 
 /// What the ways are measured with.
@@ -183,16 +143,20 @@ struct Arm {
 }
 
 impl Ways<'_> {
-    async fn compare(&self, session: &Session<'_>) -> Result<CompareReport, Stop> {
-        let (best, epoch) = (session.best(), session.epoch());
+    async fn compare(&self, session: &Session<'_>, epoch: u32) -> Result<CompareReport, Stop> {
+        let best = session.best();
+        let acceptance_split = self.project.tasks.acceptance_split();
         let learning = session.taken();
         let empty = Arc::new(FunctionSet::empty());
         let held_out = match self.project.tasks.get(Split::Test).is_empty() {
-            true => session.acceptance_split(),
+            true => acceptance_split,
             false => Split::Test,
         };
-        let (instructions, rewriting) = self.rewrite(session.acceptance_split(), learning.replies()).await?;
-        self.count_look(held_out)?;
+        let (instructions, rewriting) = self.rewrite(acceptance_split, learning.replies()).await?;
+        if held_out == Split::Test {
+            // Once for all ways.
+            count_look_of(self.run, self.project, self.observer)?;
+        }
         let none = self.measure(&self.equipment, &empty, held_out, epoch, 0..1).await?;
         let none_taken = taken(&none);
         let draws = draws_for(learning.replies(), none_taken.replies());
@@ -232,7 +196,7 @@ impl Ways<'_> {
         let empty = Arc::new(FunctionSet::empty());
         let mut best = self.equipment.agent.instructions.clone();
         let mut used = Taken::default();
-        let trials = 0..training.repeats.max(1);
+        let trials = 0..training.trials();
         let mut scores = {
             let measured = self.measure(&self.equipment, &empty, split, 0, trials.clone()).await?;
             used.add(measured.records());
@@ -305,18 +269,6 @@ impl Ways<'_> {
         let mut equipment = self.equipment.clone();
         equipment.agent.instructions = instructions.to_owned();
         equipment
-    }
-
-    /// Counts that the test tasks are looked at, once for all ways.
-    fn count_look(&self, split: Split) -> Result<(), Stop> {
-        if split != Split::Test || self.run.is_replay() || self.run.upcoming()?.is_some() {
-            return Ok(());
-        }
-        let count = break_seal(&self.project.settings.runs_dir, self.project.tasks.get(Split::Test))?;
-        if let Some(message) = seal_text(count) {
-            self.observer.event(Event::Warning { message: &message });
-        }
-        Ok(())
     }
 
     async fn measure(
@@ -407,10 +359,4 @@ fn majority(measured: &Measured) -> Vec<Option<f64>> {
         records.get(place).map(|record| record.verdict.score)
     };
     (0..measured.tasks).map(of_task).collect()
-}
-
-impl From<EvaluateError> for TrainErrorKind {
-    fn from(error: EvaluateError) -> Self {
-        Self::Evaluate(Box::new(error))
-    }
 }

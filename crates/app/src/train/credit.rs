@@ -9,12 +9,12 @@ use greensand_llm::Role;
 use greensand_optimizer::{Credit, CreditVerdict, signature_tokens};
 use greensand_types::{Action, ContentId, FunctionName, FunctionSet, ValidatedFunction};
 
+use super::begin::restore;
 use super::eras::Eras;
-use super::r#loop::restore;
 use super::recorded::RecordedRun;
 use super::{TrainError, TrainErrorKind};
 use crate::evaluate::{Cover, EvaluateError, Job, Measured, measure};
-use crate::project::{Project, Split};
+use crate::project::Project;
 use crate::sets::SetSource;
 use crate::store::{CREDIT_FORMAT, CreditReport, FunctionCredit, Reopening, RunWriter};
 use crate::{Equipment, Event, Interrupt, Observer};
@@ -79,25 +79,20 @@ impl LeaveOneOut<'_> {
         Ok(CreditReport {
             format: CREDIT_FORMAT,
             set: set.id().to_string(),
-            split: self.split().to_string(),
-            tasks: self.project.tasks.get(self.split()).len(),
+            split: self.project.tasks.acceptance_split().to_string(),
+            tasks: self.project.tasks.get(self.project.tasks.acceptance_split()).len(),
             score: whole.mean(),
             functions,
         })
-    }
-
-    /// The split that acceptance is decided on.
-    fn split(&self) -> Split {
-        if self.project.tasks.get(Split::Validation).is_empty() { Split::Train } else { Split::Validation }
     }
 
     async fn measure_one(&self, set: &Arc<FunctionSet>) -> Result<Measured, EvaluateError> {
         let job = Job {
             equipment: self.equipment,
             set,
-            tasks: self.project.tasks.get(self.split()),
-            trials: 0..self.equipment.training.repeats.max(1),
-            split: self.split(),
+            tasks: self.project.tasks.get(self.project.tasks.acceptance_split()),
+            trials: 0..self.equipment.training.trials(),
+            split: self.project.tasks.acceptance_split(),
             epoch: self.epoch,
             jobs: self.project.settings.training.jobs,
             cover: Cover::AsItGoes,

@@ -3,17 +3,18 @@ use std::time::SystemTime;
 
 use greensand_llm::Role;
 use greensand_optimizer::{Next, StopReason, Training, TrainingSettings};
-use greensand_types::{FunctionSet, TokenUsage};
+use greensand_types::FunctionSet;
 
+use super::TrainError;
+use super::begin::{begin, load, manifest_of, reopen, source_of, source_of_run};
 use super::eras::Eras;
 use super::recorded::RecordedRun;
 use super::session::{Session, Stop};
-use super::{TrainError, TrainErrorKind};
 use crate::project::Project;
-use crate::sets::{LoadedSet, SetSource};
-use crate::spend::{BudgetSpent, Ledger};
-use crate::store::{Manifest, PaidReply, Reopening, Report, RunFolder, RunKind, RunWriter, SentRecord, StoreError};
-use crate::{Equipment, Event, Interrupt, Observer};
+use crate::sets::LoadedSet;
+use crate::spend::BudgetSpent;
+use crate::store::{Reopening, Report, RunFolder, RunKind, RunWriter};
+use crate::{Equipment, Interrupt, Observer};
 
 /// What a training run left.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,12 +55,11 @@ pub async fn train(
 ) -> Result<TrainReport, TrainError> {
     let before_run = |kind| TrainError { kind, run: None };
     equipment.ledger.allow(&Role::ALL).map_err(|uncapped| before_run(uncapped.into()))?;
-    let source = match &project.settings.functions.initial {
-        None => SetSource::Empty,
-        Some(path) => SetSource::parse(&path.to_string_lossy()),
-    };
-    let initial = load(&source, equipment).await.map_err(before_run)?;
-    let run = create_run(project, equipment).map_err(before_run)?;
+    let initial = load(&source_of(project), equipment).await.map_err(before_run)?;
+    let now = SystemTime::now();
+    let manifest = manifest_of(RunKind::Train, project, equipment, now);
+    let run = RunWriter::create(&project.settings.runs_dir, &manifest, now);
+    let run = run.map_err(|error| before_run(error.into()))?;
     work(project, &Eras::one(equipment.clone()), run, initial, observer, interrupt).await
 }
 
@@ -77,7 +77,7 @@ pub async fn resume(
     observer: &dyn Observer,
     interrupt: &Interrupt,
 ) -> Result<TrainReport, TrainError> {
-    reopen(recorded, eras, Reopening::Resume, observer, interrupt).await
+    again(recorded, eras, Reopening::Resume, observer, interrupt).await
 }
 
 /// Does everything again that a training run did, from what is kept in its folder: no model is asked, and nothing is written.
@@ -91,10 +91,10 @@ pub async fn replay(
     observer: &dyn Observer,
     interrupt: &Interrupt,
 ) -> Result<TrainReport, TrainError> {
-    reopen(recorded, eras, Reopening::Replay, observer, interrupt).await
+    again(recorded, eras, Reopening::Replay, observer, interrupt).await
 }
 
-async fn reopen(
+async fn again(
     recorded: &RecordedRun,
     eras: &Eras,
     how: Reopening,
@@ -102,49 +102,9 @@ async fn reopen(
     interrupt: &Interrupt,
 ) -> Result<TrainReport, TrainError> {
     let failed = |kind| TrainError { kind, run: Some(recorded.folder.path().to_owned()) };
-    if how == Reopening::Resume {
-        eras.first().ledger.allow(&Role::ALL).map_err(|uncapped| failed(uncapped.into()))?;
-    }
-    let run = RunWriter::reopen(&recorded.folder, how).map_err(|error| failed(error.into()))?;
-    if how == Reopening::Resume {
-        restore(eras.first().ledger(), &recorded.folder).map_err(|error| failed(error.into()))?;
-    }
-    // The set that it began with is in its folder, unless it was left even before that.
-    let initial = match recorded.folder.load_set("initial") {
-        Ok(_) => SetSource::Run { folder: recorded.folder.path().to_owned(), set: "initial".into() },
-        Err(_) => match &recorded.project.settings.functions.initial {
-            None => SetSource::Empty,
-            Some(path) => SetSource::parse(&path.to_string_lossy()),
-        },
-    };
-    let initial = load(&initial, eras.first()).await.map_err(failed)?;
+    let run = reopen(recorded, eras, how, &Role::ALL).map_err(failed)?;
+    let initial = load(&source_of_run(recorded), eras.first()).await.map_err(failed)?;
     work(&recorded.project, eras, run, initial, observer, interrupt).await
-}
-
-/// Enters what a run has paid for into its ledger.
-pub(super) fn restore(ledger: &Ledger, folder: &RunFolder) -> Result<(), StoreError> {
-    for PaidReply { role, epoch, turn, usage } in folder.paid_replies()? {
-        ledger.restore(role, epoch, turn, usage);
-    }
-    for SentRecord { role, epoch, prompt_tokens, completion_tokens, .. } in folder.cut_off()? {
-        let role = if role == Role::Optimizer.as_str() { Role::Optimizer } else { Role::Assistant };
-        let estimate = TokenUsage { requests: 1, prompt_tokens, completion_tokens, ..TokenUsage::default() };
-        ledger.restore_cut_off(role, epoch, estimate);
-    }
-    Ok(())
-}
-
-pub(super) async fn load(source: &SetSource, equipment: &Equipment) -> Result<LoadedSet, TrainErrorKind> {
-    let loaded = source.load(equipment.runtime.as_ref(), equipment.admission()).await;
-    loaded.map_err(|error| TrainErrorKind::Initial(Box::new(error)))
-}
-
-fn create_run(project: &Project, equipment: &Equipment) -> Result<RunWriter, TrainErrorKind> {
-    let now = SystemTime::now();
-    let (assistant, optimizer) = (equipment.assistant.label(), equipment.optimizer.label());
-    let manifest = Manifest::of(RunKind::Train, project, assistant, optimizer, now);
-    let manifest = manifest.priced(equipment.ledger.prices().clone());
-    Ok(RunWriter::create(&project.settings.runs_dir, &manifest, now)?)
 }
 
 /// Works on a run until it is over or cannot go on, and closes it.
@@ -159,12 +119,7 @@ async fn work(
     let folder = run.folder().clone();
     let max_epochs = project.settings.training.epochs;
     let failed = |kind| TrainError { kind, run: Some(folder.path().to_owned()) };
-    run.begin_sitting(&project.command, SystemTime::now()).map_err(|error| failed(error.into()))?;
-    observer.event(Event::RunOpened { folder: folder.path(), max_epochs });
-    for warning in project.tasks.warnings().iter().chain(&initial.warnings) {
-        run.warn(warning);
-        observer.event(Event::Warning { message: warning });
-    }
+    begin(&run, project, &initial, max_epochs, observer).map_err(|error| failed(error.into()))?;
     let mut session = Session::new(project, eras, Arc::new(run), Arc::clone(&initial.set), observer, interrupt);
     let finished = run_to_end(&mut session, eras.first().training.clone(), initial.set).await;
     session.close(finished).map_err(failed)

@@ -5,6 +5,7 @@
 //! run. The records of *train* go to the optimizer; acceptance is decided on *validation*, or on *train* where there is
 //! none; *test* is sealed until the training is over, and nothing is decided on it.
 
+mod begin;
 mod compare;
 mod credit;
 mod eras;

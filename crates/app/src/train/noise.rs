@@ -10,19 +10,16 @@ use greensand_llm::Role;
 use greensand_optimizer::{PairedScores, Sample};
 use greensand_types::{Task, TaskId};
 
+use super::TrainError;
+use super::begin::{begin, close, load, manifest_of, reopen, source_of_run};
 use super::eras::Eras;
-use super::r#loop::{load, restore};
 use super::recorded::RecordedRun;
-use super::{TrainError, TrainErrorKind};
-use crate::causes::with_causes;
-use crate::evaluate::{Cover, EvaluateError, Job, Measured, measure};
+use super::session::Stop;
+use crate::evaluate::{Cover, Job, Measured, measure};
 use crate::project::{Project, Split};
 use crate::sets::{LoadedSet, SetSource};
-use crate::store::{
-    JournalEvent, Manifest, NOISE_FORMAT, NoiseReport, NoiseTask, Reopening, RunFolder, RunKind, RunWriter,
-    SmallestEffect, StopRecord,
-};
-use crate::{Equipment, Event, Interrupt, Observer};
+use crate::store::{NOISE_FORMAT, NoiseReport, NoiseTask, Reopening, RunFolder, RunKind, RunWriter, SmallestEffect};
+use crate::{Equipment, Interrupt, Observer};
 
 /// How surely an effect of the smallest size is to be found.
 const POWER: f64 = 0.8;
@@ -55,9 +52,7 @@ pub async fn noise(
     equipment.ledger.allow(&[Role::Assistant]).map_err(|uncapped| before_run(uncapped.into()))?;
     let loaded = load(set, equipment).await.map_err(before_run)?;
     let now = SystemTime::now();
-    let (assistant, optimizer) = (equipment.assistant.label(), equipment.optimizer.label());
-    let manifest = Manifest::of(RunKind::Noise, project, assistant, optimizer, now);
-    let manifest = manifest.priced(equipment.ledger.prices().clone());
+    let manifest = manifest_of(RunKind::Noise, project, equipment, now);
     let run = RunWriter::create_about(&loaded.set, &project.settings.runs_dir, &manifest, now);
     let run = run.map_err(|error| before_run(error.into()))?;
     work(project, equipment, run, loaded, observer, interrupt).await
@@ -75,18 +70,9 @@ pub async fn resume_noise(
     interrupt: &Interrupt,
 ) -> Result<NoiseDone, TrainError> {
     let failed = |kind| TrainError { kind, run: Some(recorded.folder.path().to_owned()) };
-    let equipment = eras.first();
-    if how == Reopening::Resume {
-        equipment.ledger.allow(&[Role::Assistant]).map_err(|uncapped| failed(uncapped.into()))?;
-    }
-    let run = RunWriter::reopen(&recorded.folder, how).map_err(|error| failed(error.into()))?;
-    if how == Reopening::Resume {
-        restore(equipment.ledger(), &recorded.folder).map_err(|error| failed(error.into()))?;
-    }
-    let set = recorded.manifest.about.clone().unwrap_or_else(|| "initial".into());
-    let set = SetSource::Run { folder: recorded.folder.path().to_owned(), set };
-    let loaded = load(&set, equipment).await.map_err(failed)?;
-    work(&recorded.project, equipment, run, loaded, observer, interrupt).await
+    let run = reopen(recorded, eras, how, &[Role::Assistant]).map_err(failed)?;
+    let loaded = load(&source_of_run(recorded), eras.first()).await.map_err(failed)?;
+    work(&recorded.project, eras.first(), run, loaded, observer, interrupt).await
 }
 
 async fn work(
@@ -99,15 +85,10 @@ async fn work(
 ) -> Result<NoiseDone, TrainError> {
     let folder = run.folder().clone();
     let failed = |kind| TrainError { kind, run: Some(folder.path().to_owned()) };
-    run.begin_sitting(&project.command, SystemTime::now()).map_err(|error| failed(error.into()))?;
-    observer.event(Event::RunOpened { folder: folder.path(), max_epochs: 0 });
-    for warning in project.tasks.warnings().iter().chain(&loaded.warnings) {
-        run.warn(warning);
-        observer.event(Event::Warning { message: warning });
-    }
+    begin(&run, project, &loaded, 0, observer).map_err(|error| failed(error.into()))?;
     let run = Arc::new(run);
-    let split = if project.tasks.get(Split::Validation).is_empty() { Split::Train } else { Split::Validation };
-    let repeats = equipment.training.repeats.max(1);
+    let split = project.tasks.acceptance_split();
+    let repeats = equipment.training.trials();
     let job = Job {
         equipment: &equipment.recorded_in(&run),
         set: &loaded.set,
@@ -124,28 +105,10 @@ async fn work(
     let (tasks, level) = (job.tasks, equipment.training.false_accepts);
     let ended = match measure(job).await {
         Ok(measured) => Ok(report_of(tasks, &measured, &loaded, split, repeats, level)),
-        Err((error, _)) => Err(error),
+        Err((error, _)) => Err(Stop::from(error)),
     };
-    close(&run, ended).map_err(failed).map(|report| NoiseDone { folder, report })
-}
-
-fn close(run: &RunWriter, ended: Result<NoiseReport, EvaluateError>) -> Result<NoiseReport, TrainErrorKind> {
-    let (kind, reason) = match &ended {
-        Ok(_) => ("measured", "both measurements are done".to_owned()),
-        Err(EvaluateError::Interrupted) => ("interrupted", "interrupted".to_owned()),
-        Err(EvaluateError::TooMuchMissing(missing)) => ("too_much_missing", missing.to_string()),
-        Err(EvaluateError::BudgetSpent(spent)) => ("budget_spent", spent.to_string()),
-        Err(error) => ("failed", with_causes(error)),
-    };
-    let stop = StopRecord { kind: kind.into(), reason };
-    if let Ok(report) = &ended {
-        run.append(&JournalEvent::Stopped(stop.clone()))?;
-        run.keep_noise(report)?;
-    }
-    let written = run.end_sitting(stop, SystemTime::now()).and_then(|()| run.write_report());
-    let report = ended.map_err(|error| TrainErrorKind::Evaluate(Box::new(error)))?;
-    written?;
-    Ok(report)
+    let closed = close(&run, ended, "both measurements are done", |report| run.keep_noise(report));
+    closed.map_err(failed).map(|report| NoiseDone { folder, report })
 }
 
 fn report_of(

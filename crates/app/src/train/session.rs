@@ -16,12 +16,10 @@ use super::credit::LeaveOneOut;
 use super::eras::{Era, Eras};
 use super::r#loop::{RunEnding, TrainReport};
 use crate::causes::with_causes;
-use crate::evaluate::{Cover, EvaluateError, Job, Measured, TooMuchMissing, measure};
+use crate::evaluate::{Cover, EvaluateError, Job, Measured, TooMuchMissing, count_look_of, measure};
 use crate::project::{Project, Split};
 use crate::spend::BudgetSpent;
-use crate::store::{
-    DecisionKind, DecisionRecord, JournalEvent, RunWriter, StepRecord, StopRecord, StoreError, break_seal, seal_text,
-};
+use crate::store::{DecisionKind, DecisionRecord, JournalEvent, RunWriter, StepRecord, StopRecord, StoreError};
 use crate::{Equipment, Event, Interrupt, Observer};
 
 /// A training run that is under way.
@@ -44,8 +42,6 @@ pub(super) struct Session<'a> {
     candidate: Option<Arc<FunctionSet>>,
     /// What the conversations of train and validation said of each function.
     evidence: EvidenceBook,
-    /// The last epoch that was begun.
-    epoch: u32,
     /// The replies that everything until now has taken.
     taken: Taken,
 }
@@ -60,6 +56,29 @@ pub(super) enum Stop {
     TooMuchMissing(TooMuchMissing),
     BudgetSpent(BudgetSpent),
     Failed(TrainErrorKind),
+}
+
+impl Stop {
+    /// Returns how it is written down.
+    pub(super) fn record(&self) -> StopRecord {
+        let (kind, reason) = match self {
+            Self::Interrupted => ("interrupted", "interrupted".into()),
+            Self::TooMuchMissing(missing) => ("too_much_missing", missing.to_string()),
+            Self::BudgetSpent(spent) => ("budget_spent", spent.to_string()),
+            Self::Failed(error) => ("failed", with_causes(error)),
+        };
+        StopRecord { kind: kind.into(), reason }
+    }
+
+    /// Returns what it is to whoever trains: an ending, or an error.
+    fn ending(self) -> Result<RunEnding, TrainErrorKind> {
+        match self {
+            Self::Interrupted => Ok(RunEnding::Interrupted),
+            Self::TooMuchMissing(_) => Ok(RunEnding::TooMuchMissing),
+            Self::BudgetSpent(spent) => Ok(RunEnding::BudgetSpent(spent)),
+            Self::Failed(error) => Err(error),
+        }
+    }
 }
 
 impl From<StoreError> for Stop {
@@ -110,24 +129,13 @@ impl<'a> Session<'a> {
             measured_records: None,
             candidate: None,
             evidence: EvidenceBook::new(),
-            epoch: 0,
             taken: Taken::default(),
         }
-    }
-
-    /// The split that acceptance is decided on.
-    pub(super) fn acceptance_split(&self) -> Split {
-        if self.project.tasks.get(Split::Validation).is_empty() { Split::Train } else { Split::Validation }
     }
 
     /// Returns the best set so far.
     pub(super) fn best(&self) -> Arc<FunctionSet> {
         Arc::clone(self.registered.set())
-    }
-
-    /// Returns the last epoch that was begun.
-    pub(super) fn epoch(&self) -> u32 {
-        self.epoch
     }
 
     /// Returns the replies that the training has taken.
@@ -155,7 +163,7 @@ impl<'a> Session<'a> {
             self.begin_epoch(epoch);
             self.run.save_set(set)?;
         }
-        let split = self.acceptance_split();
+        let split = self.project.tasks.acceptance_split();
         let first = trials.start == 0;
         let measured = self.measure(epoch, split, set, trials).await?;
         self.evidence.note_all(set, epoch, measured.records());
@@ -194,7 +202,6 @@ impl<'a> Session<'a> {
         let made = propose_until(input, optimizer.as_ref(), runtime.as_ref(), step, stop).await;
         let report = self.keep_step(epoch, made)?;
         self.taken.optimizer += report.usage;
-        self.epoch = epoch;
         self.candidate = Some(Arc::clone(&report.candidate));
         if let Some(decision) = training.proposed(&report)? {
             self.decided(training, epoch, report.candidate.id(), &decision)?;
@@ -208,16 +215,8 @@ impl<'a> Session<'a> {
         if !self.project.settings.training.final_test || self.project.tasks.get(Split::Test).is_empty() {
             return Ok(());
         }
-        // What the journal holds already was counted when it was done.
-        if !self.run.is_replay() && self.run.upcoming()?.is_none() {
-            let tasks = self.project.tasks.get(Split::Test);
-            let count = break_seal(&self.project.settings.runs_dir, tasks)?;
-            // Said, and not kept in the report: it is of the project, and another run may count on.
-            if let Some(message) = seal_text(count) {
-                self.observer.event(Event::Warning { message: &message });
-            }
-        }
-        let trials = 0..self.equipment.training.repeats.max(1);
+        count_look_of(&self.run, self.project, self.observer)?;
+        let trials = 0..self.equipment.training.trials();
         self.measure(epoch, Split::Test, initial, trials.clone()).await?;
         if best.id() != initial.id() {
             self.measure(epoch, Split::Test, best, trials).await?;
@@ -240,25 +239,17 @@ impl<'a> Session<'a> {
     /// Closes the run: writes down how it ended, and its report. What the training did not end itself can be taken up again,
     /// and ends no journal.
     pub(super) fn close(&self, finished: Result<StopReason, Stop>) -> Result<TrainReport, TrainErrorKind> {
-        let stop = |kind: &str, reason: String| StopRecord { kind: kind.into(), reason };
         let (stop, ending) = match finished {
             Ok(reason) => {
                 let ending = match reason {
                     StopReason::TooMuchMissing { .. } => RunEnding::TooMuchMissing,
                     StopReason::MaxEpochs { .. } | StopReason::Patience { .. } => RunEnding::Finished,
                 };
-                let stop = stop(stop_kind(&reason), reason.to_string());
+                let stop = StopRecord { kind: stop_kind(&reason).into(), reason: reason.to_string() };
                 self.run.append(&JournalEvent::Stopped(stop.clone()))?;
                 (stop, Ok(ending))
             }
-            Err(Stop::Interrupted) => (stop("interrupted", "interrupted".into()), Ok(RunEnding::Interrupted)),
-            Err(Stop::TooMuchMissing(missing)) => {
-                (stop("too_much_missing", missing.to_string()), Ok(RunEnding::TooMuchMissing))
-            }
-            Err(Stop::BudgetSpent(spent)) => {
-                (stop("budget_spent", spent.to_string()), Ok(RunEnding::BudgetSpent(spent)))
-            }
-            Err(Stop::Failed(error)) => (stop("failed", with_causes(&error)), Err(error)),
+            Err(stop) => (stop.record(), stop.ending()),
         };
         let written = self.run.end_sitting(stop, SystemTime::now()).and_then(|()| self.run.write_report());
         // The first error is the one to tell: that the end could not be written down mostly follows from it.
