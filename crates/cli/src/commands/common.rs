@@ -58,6 +58,46 @@ impl BudgetFlags {
     }
 }
 
+/// Flags of work that goes on in the folder of a run: they decide how fast and for how much, not what comes out.
+#[derive(Debug, Args)]
+pub(super) struct AgainFlags {
+    /// How many tasks are solved at once
+    #[arg(long, short, value_name = "N")]
+    jobs: Option<usize>,
+
+    #[command(flatten)]
+    budget: BudgetFlags,
+
+    /// Sets a setting that does not change what comes out, such as model.deadline_s=900; may be given again
+    #[arg(long = "set", visible_alias = "setting", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+}
+
+impl AgainFlags {
+    /// Returns what the flags say about settings.
+    pub(super) fn overrides(&self) -> Result<Overrides, Failure> {
+        let mut overrides = overrides_of(&self.settings)?;
+        add_jobs(self.jobs, &mut overrides);
+        self.budget.add_to(&mut overrides);
+        Ok(overrides)
+    }
+}
+
+/// Reads assignments of settings: first, so that a flag of its own wins over the same setting by assignment.
+fn overrides_of(assignments: &[String]) -> Result<Overrides, Failure> {
+    let mut overrides = Overrides::new();
+    for assignment in assignments {
+        overrides.set(assignment)?;
+    }
+    Ok(overrides)
+}
+
+fn add_jobs(jobs: Option<usize>, overrides: &mut Overrides) {
+    if let Some(jobs) = jobs {
+        overrides.flag("--jobs", "training.jobs", jobs.to_string());
+    }
+}
+
 /// Flags that choose the models and the settings of a run.
 #[derive(Debug, Args)]
 pub(super) struct ModelFlags {
@@ -88,11 +128,7 @@ pub(super) struct ModelFlags {
 impl ModelFlags {
     /// Returns what the flags say about settings, with assignments that the command takes beside them.
     pub(super) fn overrides(&self, assignments: &[String]) -> Result<Overrides, Failure> {
-        let mut overrides = Overrides::new();
-        // First, so that a flag of its own wins over the same setting by assignment.
-        for assignment in assignments {
-            overrides.set(assignment)?;
-        }
+        let mut overrides = overrides_of(assignments)?;
         if let Some(model) = &self.model {
             overrides.model(model);
         }
@@ -102,9 +138,7 @@ impl ModelFlags {
         if let Some(base_url) = &self.base_url {
             overrides.base_url(base_url);
         }
-        if let Some(jobs) = self.jobs {
-            overrides.flag("--jobs", "training.jobs", jobs.to_string());
-        }
+        add_jobs(self.jobs, &mut overrides);
         if let Some(seed) = self.seed {
             overrides.flag("--seed", "training.seed", seed.to_string());
         }
@@ -130,6 +164,11 @@ pub(super) fn instances() -> impl TypedValueParser<Value = InstanceMode> {
 /// Returns how many calls this machine runs at once.
 pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Returns the command line of this process, as a run remembers it.
+pub(super) fn command_line() -> Vec<String> {
+    std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect()
 }
 
 /// Reads the environment of this process.

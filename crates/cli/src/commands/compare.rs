@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
         overrides.flag("--epochs", "training.epochs", epochs.to_string());
     }
     let mut project = open_project(&arguments.project, &overrides, &environment)?;
-    project.command = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    project.command = common::command_line();
     let sandbox = packages::open_project_sandbox(&project, &environment, terminal)?;
     let equipment = Equipment::open(&project, Arc::new(sandbox.clone()), &environment)?;
     let progress = Progress::new("compare", terminal);

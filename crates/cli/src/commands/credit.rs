@@ -2,10 +2,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use greensand_app::{Overrides, RecordedRun, credit, prepare};
+use greensand_app::{RecordedRun, credit, prepare};
 use greensand_types::FunctionRuntime;
 
-use super::common::{self, BudgetFlags};
+use super::common::{self, AgainFlags};
 use super::packages;
 use crate::failure::{Ending, Failure};
 use crate::interrupt;
@@ -20,16 +20,8 @@ pub(crate) struct Arguments {
     #[arg(value_name = "RUN")]
     run: PathBuf,
 
-    /// How many tasks are solved at once
-    #[arg(long, short, value_name = "N")]
-    jobs: Option<usize>,
-
     #[command(flatten)]
-    budget: BudgetFlags,
-
-    /// Sets a setting that does not change what comes out, such as model.deadline_s=900; may be given again
-    #[arg(long = "set", visible_alias = "setting", value_name = "KEY=VALUE")]
-    settings: Vec<String>,
+    flags: AgainFlags,
 
     /// Prints events as lines of JSON while it works, and what came out as the last
     #[arg(long)]
@@ -51,7 +43,7 @@ Examples:
 
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
     let environment = common::environment()?;
-    let recorded = RecordedRun::open(&arguments.run, &overrides(arguments)?, &environment)?;
+    let recorded = RecordedRun::open(&arguments.run, &arguments.flags.overrides()?, &environment)?;
     let sandbox = packages::open_project_sandbox(&recorded.project, &environment, terminal)?;
     let runtime: Arc<dyn FunctionRuntime> = Arc::new(sandbox.clone());
     let eras = recorded.equipment(&runtime, &environment)?;
@@ -66,16 +58,4 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     common::write_text_of(&report.to_text(), terminal)?;
     common::write_finished(Ending::Done, Some(&arguments.run), &report, terminal)?;
     Ok(Ending::Done)
-}
-
-fn overrides(arguments: &Arguments) -> Result<Overrides, Failure> {
-    let mut overrides = Overrides::new();
-    for assignment in &arguments.settings {
-        overrides.set(assignment)?;
-    }
-    if let Some(jobs) = arguments.jobs {
-        overrides.flag("--jobs", "training.jobs", jobs.to_string());
-    }
-    arguments.budget.add_to(&mut overrides);
-    Ok(overrides)
 }

@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     let environment = common::environment()?;
     let overrides = arguments.flags.overrides(&arguments.setting)?;
     let mut project = open_project(&arguments.project, &overrides, &environment)?;
-    project.command = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    project.command = common::command_line();
     let sandbox = packages::open_project_sandbox(&project, &environment, terminal)?;
     let equipment = Equipment::open(&project, Arc::new(sandbox.clone()), &environment)?;
     let progress = Progress::new("noise", terminal);

@@ -3,10 +3,10 @@ use std::sync::Arc;
 
 use clap::Args;
 use greensand_app::store::{Reopening, RunKind};
-use greensand_app::{Overrides, RecordedRun, Sandbox, prepare, resume, resume_compare, resume_noise};
+use greensand_app::{RecordedRun, prepare, resume, resume_compare, resume_noise};
 use greensand_types::FunctionRuntime;
 
-use super::common::{self, BudgetFlags};
+use super::common::{self, AgainFlags};
 use super::packages;
 use super::train::conclude;
 use crate::detach;
@@ -23,16 +23,8 @@ pub(crate) struct Arguments {
     #[arg(value_name = "RUN")]
     run: PathBuf,
 
-    /// How many tasks are solved at once
-    #[arg(long, short, value_name = "N")]
-    jobs: Option<usize>,
-
     #[command(flatten)]
-    budget: BudgetFlags,
-
-    /// Sets a setting that does not change what comes out, such as model.deadline_s=900; may be given again
-    #[arg(long = "set", visible_alias = "setting", value_name = "KEY=VALUE")]
-    settings: Vec<String>,
+    flags: AgainFlags,
 
     /// Goes on in the background, and returns as soon as the run is taken up
     #[arg(long)]
@@ -59,17 +51,17 @@ Examples:
 
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
     let environment = common::environment()?;
-    let mut recorded = RecordedRun::open(&arguments.run, &overrides(arguments)?, &environment)?;
+    let mut recorded = RecordedRun::open(&arguments.run, &arguments.flags.overrides()?, &environment)?;
     if arguments.detach {
         return detach::start(recorded.folder.path(), terminal);
     }
-    recorded.project.command = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    recorded.project.command = common::command_line();
     let sandbox = packages::open_project_sandbox(&recorded.project, &environment, terminal)?;
     let runtime: Arc<dyn FunctionRuntime> = Arc::new(sandbox.clone());
     let eras = recorded.equipment(&runtime, &environment)?;
     let progress = Progress::new("resume", terminal);
-    let begun = prepare_sandbox(&recorded, &sandbox, &progress).and_then(|()| interrupt::on_signals(*terminal));
-    let interrupt = begun.inspect_err(|_| progress.finish())?;
+    let begun = prepare(&sandbox, &recorded.project.settings, &progress).map_err(Failure::from);
+    let interrupt = begun.and_then(|()| interrupt::on_signals(*terminal)).inspect_err(|_| progress.finish())?;
     match recorded.manifest.kind {
         RunKind::Train => {
             let report = common::block_on_all(resume(&recorded, &eras, &progress, &interrupt))?;
@@ -89,20 +81,4 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
             super::compare::conclude(&done?, terminal)
         }
     }
-}
-
-fn overrides(arguments: &Arguments) -> Result<Overrides, Failure> {
-    let mut overrides = Overrides::new();
-    for assignment in &arguments.settings {
-        overrides.set(assignment)?;
-    }
-    if let Some(jobs) = arguments.jobs {
-        overrides.flag("--jobs", "training.jobs", jobs.to_string());
-    }
-    arguments.budget.add_to(&mut overrides);
-    Ok(overrides)
-}
-
-fn prepare_sandbox(recorded: &RecordedRun, sandbox: &Sandbox, progress: &Progress) -> Result<(), Failure> {
-    Ok(prepare(sandbox, &recorded.project.settings, progress)?)
 }

@@ -82,7 +82,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     if arguments.detach {
         return detach::start(&project.settings.runs_dir, terminal);
     }
-    project.command = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    project.command = common::command_line();
     let sandbox = packages::open_project_sandbox(&project, &environment, terminal)?;
     let equipment = Equipment::open(&project, Arc::new(sandbox.clone()), &environment)?;
     let progress = Progress::new("train", terminal);
