@@ -17,8 +17,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use greensand_app::store::{ConversationRecordLine, DecisionKind, JournalEvent, MessageRecord, Report, RunFolder};
 use greensand_app::{
-    Environment, Equipment, Interrupt, Overrides, Project, RecordedRun, RunEnding, Sandbox, SetSource, Silent, Split,
-    TrainError, TrainReport, evaluate, open_project, open_sandbox, prepare, replay, train,
+    Environment, Equipment, Interrupt, Overrides, Project, RecordedRun, RunDone, RunEnding, Sandbox, SetSource, Silent,
+    Split, TrainError, TrainReport, evaluate, open_project, open_sandbox, prepare, replay, train,
 };
 use greensand_tests::chat_server::{ChatServer, RecordedRequest, Scenario};
 use greensand_types::FunctionRuntime;
@@ -653,7 +653,9 @@ fn an_exceeded_context_shortens_the_prompt_and_is_met_again_by_a_replay() {
     let recorded = RecordedRun::open(run.folder.path(), &Overrides::new(), &environment).unwrap();
     let runtime: Arc<dyn FunctionRuntime> = Arc::new(SANDBOX.clone());
     let eras = recorded.equipment(&runtime, &environment).unwrap();
-    let again = block_on(replay(&recorded, &eras, &Silent, &Interrupt::new())).unwrap();
+    let RunDone::Trained(again) = block_on(replay(&recorded, &eras, &Silent, &Interrupt::new())).unwrap() else {
+        panic!()
+    };
     assert_eq!(again.report, run.report, "what did not fit is known without asking");
     assert_eq!(server.requests().len(), run.requests.len());
 }

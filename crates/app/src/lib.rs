@@ -67,8 +67,8 @@ pub use sets::{LoadedSet, SetError, SetSource};
 pub use settings::{Overrides, Settings, SettingsError};
 pub use status::{Measuring, RunState, RunStatus, STATUS_FORMAT, StopError, find_runs, stop_run};
 pub use train::{
-    CompareDone, Eras, ForkError, NoiseDone, RecordedRun, RecordedRunError, RunEnding, TrainError, TrainErrorKind,
-    TrainReport, compare, credit, fork, noise, replay, resume, resume_compare, resume_noise, train,
+    CompareDone, Eras, ForkError, NoiseDone, RecordedRun, RecordedRunError, RunDone, RunEnding, TrainError,
+    TrainErrorKind, TrainReport, compare, credit, fork, noise, replay, resume, train,
 };
 
 // What the faces need of the crates below: they depend on this crate alone, and on the values that flow.

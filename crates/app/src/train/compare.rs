@@ -47,7 +47,7 @@ pub struct CompareDone {
 /// Compares four ways to use the assistant's model, in a run folder of its own.
 ///
 /// # Errors
-/// As [`train`](super::train); what was paid for is kept, and [`resume_compare`] goes on with it.
+/// As [`train`](super::train); what was paid for is kept, and [`resume`](super::resume) goes on with it.
 pub async fn compare(
     project: &Project,
     equipment: &Equipment,
@@ -64,11 +64,8 @@ pub async fn compare(
     work(project, &Eras::one(equipment.clone()), run, initial, observer, interrupt).await
 }
 
-/// Goes on with a comparison that was stopped, or does one again from what is kept.
-///
-/// # Errors
-/// As [`compare`]; and when its folder is in use or damaged, or comes out otherwise.
-pub async fn resume_compare(
+/// Goes on with a run that was stopped, or does one again from what is kept.
+pub(super) async fn again(
     recorded: &RecordedRun,
     eras: &Eras,
     how: Reopening,

@@ -42,7 +42,7 @@ pub enum RunEnding {
 
 /// Trains the functions of a project's agent, in a new run folder.
 ///
-/// An interrupt is no error: what is under way is abandoned, and the run can be taken up again by [`resume`].
+/// An interrupt is no error: what is under way is abandoned, and the run can be taken up again by [`resume`](super::resume).
 ///
 /// # Errors
 /// When the initial set is not admitted, the run folder cannot be written, or a model or the host fails in a way that
@@ -63,38 +63,8 @@ pub async fn train(
     work(project, &Eras::one(equipment.clone()), run, initial, observer, interrupt).await
 }
 
-/// Takes a training run up again where it was left, however it was left: nothing that was paid for is asked for again, and what
-/// comes out is the same as if it had never been left.
-///
-/// What the journal holds is taken as done; steps are made again from the replies that are kept, and compared.
-///
-/// # Errors
-/// As [`train`]; and when the run is in use, its files are damaged, or the program or its settings now do something else than the
-/// journal says.
-pub async fn resume(
-    recorded: &RecordedRun,
-    eras: &Eras,
-    observer: &dyn Observer,
-    interrupt: &Interrupt,
-) -> Result<TrainReport, TrainError> {
-    again(recorded, eras, Reopening::Resume, observer, interrupt).await
-}
-
-/// Does everything again that a training run did, from what is kept in its folder: no model is asked, and nothing is written.
-///
-/// # Errors
-/// When a line of the journal comes out otherwise; the error names the first such line. A run that was not finished ends in
-/// [`StoreError::EndOfRecord`](crate::store::StoreError), after everything that it holds came out alike.
-pub async fn replay(
-    recorded: &RecordedRun,
-    eras: &Eras,
-    observer: &dyn Observer,
-    interrupt: &Interrupt,
-) -> Result<TrainReport, TrainError> {
-    again(recorded, eras, Reopening::Replay, observer, interrupt).await
-}
-
-async fn again(
+/// Takes a training run up again, or does it again.
+pub(super) async fn again(
     recorded: &RecordedRun,
     eras: &Eras,
     how: Reopening,

@@ -5,6 +5,7 @@
 //! run. The records of *train* go to the optimizer; acceptance is decided on *validation*, or on *train* where there is
 //! none; *test* is sealed until the training is over, and nothing is decided on it.
 
+mod again;
 mod begin;
 mod compare;
 mod credit;
@@ -16,11 +17,12 @@ mod noise;
 mod recorded;
 mod session;
 
-pub use compare::{CompareDone, compare, resume_compare};
+pub use again::{RunDone, replay, resume};
+pub use compare::{CompareDone, compare};
 pub use credit::credit;
 pub use eras::Eras;
 pub use error::{TrainError, TrainErrorKind};
 pub use fork::{ForkError, fork};
-pub use r#loop::{RunEnding, TrainReport, replay, resume, train};
-pub use noise::{NoiseDone, noise, resume_noise};
+pub use r#loop::{RunEnding, TrainReport, train};
+pub use noise::{NoiseDone, noise};
 pub use recorded::{RecordedRun, RecordedRunError};

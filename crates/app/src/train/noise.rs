@@ -40,7 +40,7 @@ pub struct NoiseDone {
 ///
 /// # Errors
 /// When the set is not admitted, the folder cannot be written, or the set cannot be measured. What was paid for is kept, and
-/// [`resume_noise`] goes on with it.
+/// [`resume`](super::resume) goes on with it.
 pub async fn noise(
     project: &Project,
     equipment: &Equipment,
@@ -58,11 +58,8 @@ pub async fn noise(
     work(project, equipment, run, loaded, observer, interrupt).await
 }
 
-/// Goes on with a measurement of noise that was stopped, or does one again from what is kept.
-///
-/// # Errors
-/// As [`noise`]; and when its folder is in use or damaged, or comes out otherwise.
-pub async fn resume_noise(
+/// Goes on with a run that was stopped, or does one again from what is kept.
+pub(super) async fn again(
     recorded: &RecordedRun,
     eras: &Eras,
     how: Reopening,

@@ -4,11 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use greensand_app::store::{ArmReport, CompareReport, JournalEvent, Reopening, RunKind};
 use greensand_app::{
-    CompareDone, Environment, Equipment, Interrupt, ModelBackend, ModelError, Overrides, Project, RecordedRun, Silent,
-    TrainError, compare, resume_compare,
+    CompareDone, Equipment, Interrupt, ModelBackend, ModelError, Project, RunDone, Silent, TrainError, compare,
 };
 use greensand_llm::{ChatReply, ChatRequest, FinishReason, Role};
-use greensand_types::{BoxFuture, FunctionRuntime, Message, TokenUsage};
+use greensand_types::{BoxFuture, Message, TokenUsage};
 
 use crate::support::*;
 
@@ -113,16 +112,17 @@ fn each_way_does_its_best_and_all_are_compared_on_unseen_tasks() {
     assert!(text.contains("self_consistency") && text.contains("+25.0 points"), "{text}");
 }
 
-fn again(run: &std::path::Path, how: Reopening) -> (Result<CompareDone, TrainError>, usize) {
-    let environment = Environment::of([], run);
-    let recorded = RecordedRun::open(run, &Overrides::new(), &environment).unwrap();
-    let runtime: Arc<dyn FunctionRuntime> = Arc::new(TableRuntime);
-    let mut equipment = recorded.equipment(&runtime, &environment).unwrap().first().clone();
+fn compared_again(run: &std::path::Path, how: Reopening) -> (Result<CompareDone, TrainError>, usize) {
+    let (recorded, eras) = reopened(run);
+    let mut equipment = eras.first().clone();
     let model = versatile(&mut equipment);
-    let eras = greensand_app::Eras::one(equipment);
-    let done = block_on(resume_compare(&recorded, &eras, how, &Silent, &Interrupt::new()));
+    let done = again(&recorded, &greensand_app::Eras::one(equipment), how);
     let asked = model.asked.lock().unwrap().len();
-    (done, asked)
+    let compared = |done| match done {
+        RunDone::Compared(done) => done,
+        RunDone::Trained(_) | RunDone::Noise(_) => panic!("it was no comparison: {done:?}"),
+    };
+    (done.map(compared), asked)
 }
 
 #[test]
@@ -131,11 +131,11 @@ fn a_comparison_that_was_cut_off_after_any_line_comes_to_the_same_end_and_pays_n
     let (_, CompareDone { folder: run, report }, _) = compared(&folder);
     let journal = run.path().join("journal.jsonl");
     let text = std::fs::read_to_string(&journal).unwrap();
-    let (replayed, asked) = again(run.path(), Reopening::Replay);
+    let (replayed, asked) = compared_again(run.path(), Reopening::Replay);
     assert_eq!((replayed.unwrap().report, asked), (report.clone(), 0));
     for (end, _) in text.match_indices('\n') {
         std::fs::write(&journal, &text[..=end]).unwrap();
-        let (done, asked) = again(run.path(), Reopening::Resume);
+        let (done, asked) = compared_again(run.path(), Reopening::Resume);
         assert_eq!((done.unwrap().report, asked), (report.clone(), 0));
         assert_eq!(std::fs::read_to_string(&journal).unwrap(), text);
     }

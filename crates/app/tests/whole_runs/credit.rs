@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use greensand_app::store::{CreditReport, FunctionCredit, RunFolder};
+use greensand_app::store::{CreditReport, FunctionCredit, Reopening, RunFolder};
 use greensand_app::{
     Environment, Eras, EvaluateError, Event, Interrupt, ModelBackend, Observer, Overrides, RecordedRun, Silent,
     TrainError, TrainErrorKind, credit,
@@ -120,11 +120,8 @@ fn a_run_that_is_told_to_ends_with_credit_and_replays_with_it() {
     check(done.report.credit.as_ref().unwrap());
     let (report, asked) = measure(done.folder.path(), &Silent, &Interrupt::new());
     assert_eq!((report.unwrap(), asked), (done.report.credit.unwrap(), 0));
-    let environment = Environment::of([], done.folder.path());
-    let recorded = RecordedRun::open(done.folder.path(), &Overrides::new(), &environment).unwrap();
-    let runtime: Arc<dyn FunctionRuntime> = Arc::new(TableRuntime);
-    let eras = recorded.equipment(&runtime, &environment).unwrap();
-    let again = block_on(greensand_app::replay(&recorded, &eras, &Silent, &Interrupt::new())).unwrap();
+    let (recorded, eras) = reopened(done.folder.path());
+    let again = trained(again(&recorded, &eras, Reopening::Replay).unwrap());
     check(again.report.credit.as_ref().unwrap());
 }
 

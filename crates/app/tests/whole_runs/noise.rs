@@ -3,12 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use greensand_app::store::{Reopening, RunFolder, RunKind};
-use greensand_app::{
-    Environment, Interrupt, ModelBackend, ModelError, NoiseDone, Overrides, RecordedRun, SetSource, Silent, TrainError,
-    noise, resume_noise,
-};
+use greensand_app::{Interrupt, ModelBackend, ModelError, NoiseDone, RunDone, SetSource, Silent, TrainError, noise};
 use greensand_llm::{ChatReply, ChatRequest};
-use greensand_types::{BoxFuture, FunctionRuntime};
+use greensand_types::BoxFuture;
 
 use crate::support::*;
 
@@ -86,11 +83,8 @@ fn a_measurement_that_was_cut_off_goes_on_where_it_was_and_can_be_replayed() {
     for end in ends {
         std::fs::write(&journal, &text[..end]).unwrap();
         for how in [Reopening::Resume, Reopening::Replay] {
-            let environment = Environment::of([], run.path());
-            let recorded = RecordedRun::open(run.path(), &Overrides::new(), &environment).unwrap();
-            let runtime: Arc<dyn FunctionRuntime> = Arc::new(TableRuntime);
-            let eras = recorded.equipment(&runtime, &environment).unwrap();
-            let again = block_on(resume_noise(&recorded, &eras, how, &Silent, &Interrupt::new())).unwrap();
+            let (recorded, eras) = reopened(run.path());
+            let RunDone::Noise(again) = again(&recorded, &eras, how).unwrap() else { panic!() };
             assert_eq!(again.report, report);
             assert_eq!(std::fs::read_to_string(&journal).unwrap(), text);
         }

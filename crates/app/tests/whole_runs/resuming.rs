@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use greensand_app::store::{RunFolder, StoreError};
+use greensand_app::store::{Reopening, RunFolder, StoreError};
 use greensand_app::{
     Environment, Eras, Event, ForkError, Interrupt, ModelBackend, ModelError, ModelErrorKind, Overrides, RecordedRun,
     RecordedRunError, RunEnding, Silent, TrainError, TrainErrorKind, TrainReport, fork,
@@ -56,11 +56,11 @@ impl Again {
     }
 
     fn resume(&self) -> Result<TrainReport, TrainError> {
-        block_on(greensand_app::resume(&self.recorded, &self.eras, &Silent, &Interrupt::new()))
+        again(&self.recorded, &self.eras, Reopening::Resume).map(trained)
     }
 
     fn replay(&self) -> Result<TrainReport, TrainError> {
-        block_on(greensand_app::replay(&self.recorded, &self.eras, &Silent, &Interrupt::new()))
+        again(&self.recorded, &self.eras, Reopening::Replay).map(trained)
     }
 
     fn asked(&self) -> Vec<String> {
@@ -401,11 +401,8 @@ fn forked(run: &Path, at: u32, settings: &[&str]) -> Result<RunFolder, ForkError
 
 /// Opens a fork with all its eras.
 fn resume_fork(run: &RunFolder) -> TrainReport {
-    let environment = Environment::of([], run.path());
-    let recorded = RecordedRun::open(run.path(), &Overrides::new(), &environment).unwrap();
-    let runtime: Arc<dyn FunctionRuntime> = Arc::new(TableRuntime);
-    let eras = recorded.equipment(&runtime, &environment).unwrap();
-    block_on(greensand_app::resume(&recorded, &eras, &Silent, &Interrupt::new())).unwrap()
+    let (recorded, eras) = reopened(run.path());
+    trained(again(&recorded, &eras, Reopening::Resume).unwrap())
 }
 
 #[test]
@@ -425,11 +422,8 @@ fn a_fork_changes_what_follows_a_step_and_pays_for_nothing_else() {
         let own = paid.lines().skip(1).filter(|line| !line.contains("\"paid_by\"")).count();
         assert!(own <= 2, "{own}");
         // A fork is a run like any other: it can be killed, resumed, replayed and forked itself.
-        let environment = Environment::of([], fork.path());
-        let recorded = RecordedRun::open(fork.path(), &Overrides::new(), &environment).unwrap();
-        let runtime: Arc<dyn FunctionRuntime> = Arc::new(TableRuntime);
-        let eras = recorded.equipment(&runtime, &environment).unwrap();
-        block_on(greensand_app::replay(&recorded, &eras, &Silent, &Interrupt::new())).unwrap();
+        let (recorded, eras) = reopened(fork.path());
+        again(&recorded, &eras, Reopening::Replay).unwrap();
     }
     let third = resume_fork(&forked(longer.folder.path(), 2, &["training.epochs=2"]).unwrap());
     assert_eq!(decisions(&third.report), ["Baseline 25", "Accepted 50", "Accepted 100"]);

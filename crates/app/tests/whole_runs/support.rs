@@ -6,10 +6,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use greensand_app::store::{JournalEvent, Report, RunFolder};
+use greensand_app::store::{JournalEvent, Reopening, Report, RunFolder};
 use greensand_app::{
-    Environment, Equipment, Event, Interrupt, ModelBackend, ModelError, Observer, Overrides, Project, TrainError,
-    TrainReport, open_project,
+    Environment, Equipment, Eras, Event, Interrupt, ModelBackend, ModelError, Observer, Overrides, Project,
+    RecordedRun, RunDone, Silent, TrainError, TrainReport, open_project,
 };
 use greensand_llm::{ChatReply, ChatRequest};
 use greensand_types::{
@@ -18,6 +18,30 @@ use greensand_types::{
 };
 
 pub(crate) struct TableRuntime;
+
+/// Opens a run again, with what it was made with.
+pub(crate) fn reopened(run: &Path) -> (RecordedRun, Eras) {
+    let environment = Environment::of([], run);
+    let recorded = RecordedRun::open(run, &Overrides::new(), &environment).unwrap();
+    let runtime: Arc<dyn FunctionRuntime> = Arc::new(TableRuntime);
+    let eras = recorded.equipment(&runtime, &environment).unwrap();
+    (recorded, eras)
+}
+
+/// Takes a run up again, or does it again, quietly.
+pub(crate) fn again(recorded: &RecordedRun, eras: &Eras, how: Reopening) -> Result<RunDone, TrainError> {
+    let interrupt = Interrupt::new();
+    match how {
+        Reopening::Resume => block_on(greensand_app::resume(recorded, eras, &Silent, &interrupt)),
+        Reopening::Replay => block_on(greensand_app::replay(recorded, eras, &Silent, &interrupt)),
+    }
+}
+
+/// Takes what a training left.
+pub(crate) fn trained(done: RunDone) -> TrainReport {
+    let RunDone::Trained(report) = done else { panic!("it was no training: {done:?}") };
+    *report
+}
 
 fn outcome(value: &str) -> CallOutcome {
     CallOutcome {

@@ -2,10 +2,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use greensand_app::store::{Reopening, RunKind, StoreError};
-use greensand_app::{
-    Overrides, RecordedRun, Silent, TrainError, TrainErrorKind, prepare, replay, resume_compare, resume_noise,
-};
+use greensand_app::store::StoreError;
+use greensand_app::{Overrides, RecordedRun, Silent, TrainError, TrainErrorKind, prepare, replay};
 use greensand_types::FunctionRuntime;
 
 use super::common;
@@ -49,19 +47,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     let eras = recorded.equipment(&runtime, &environment)?;
     let interrupt = interrupt::on_signals(*terminal)?;
     let run = common::shown(&arguments.run);
-    let replayed = match recorded.manifest.kind {
-        RunKind::Train => common::block_on_all(replay(&recorded, &eras, &Silent, &interrupt))?.map(drop),
-        RunKind::Noise => {
-            let replayed = resume_noise(&recorded, &eras, Reopening::Replay, &Silent, &interrupt);
-            common::block_on_all(replayed)?.map(drop)
-        }
-        RunKind::Compare => {
-            let replayed = resume_compare(&recorded, &eras, Reopening::Replay, &Silent, &interrupt);
-            common::block_on_all(replayed)?.map(drop)
-        }
-    };
+    let replayed = common::block_on_all(replay(&recorded, &eras, &Silent, &interrupt))?;
     match replayed {
-        Ok(()) => {
+        Ok(_) => {
             let text = format!("{GOOD}the same{GOOD:#}: every line of {run} came out alike\n");
             common::write_text(&text, terminal)?;
             Ok(Ending::Done)

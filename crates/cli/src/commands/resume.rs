@@ -2,13 +2,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use greensand_app::store::{Reopening, RunKind};
-use greensand_app::{RecordedRun, prepare, resume, resume_compare, resume_noise};
+use greensand_app::{RecordedRun, RunDone, prepare, resume};
 use greensand_types::FunctionRuntime;
 
 use super::common::{self, AgainFlags};
 use super::packages;
-use super::train::conclude;
 use crate::detach;
 use crate::failure::{Ending, Failure};
 use crate::interrupt;
@@ -62,23 +60,11 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     let progress = Progress::new("resume", terminal);
     let begun = prepare(&sandbox, &recorded.project.settings, &progress).map_err(Failure::from);
     let interrupt = begun.and_then(|()| interrupt::on_signals(*terminal)).inspect_err(|_| progress.finish())?;
-    match recorded.manifest.kind {
-        RunKind::Train => {
-            let report = common::block_on_all(resume(&recorded, &eras, &progress, &interrupt))?;
-            progress.finish();
-            conclude(&report?, terminal)
-        }
-        RunKind::Noise => {
-            let resumed = resume_noise(&recorded, &eras, Reopening::Resume, &progress, &interrupt);
-            let done = common::block_on_all(resumed)?;
-            progress.finish();
-            super::noise::conclude(&done?, terminal)
-        }
-        RunKind::Compare => {
-            let resumed = resume_compare(&recorded, &eras, Reopening::Resume, &progress, &interrupt);
-            let done = common::block_on_all(resumed)?;
-            progress.finish();
-            super::compare::conclude(&done?, terminal)
-        }
+    let done = common::block_on_all(resume(&recorded, &eras, &progress, &interrupt))?;
+    progress.finish();
+    match done? {
+        RunDone::Trained(report) => super::train::conclude(&report, terminal),
+        RunDone::Noise(done) => super::noise::conclude(&done, terminal),
+        RunDone::Compared(done) => super::compare::conclude(&done, terminal),
     }
 }

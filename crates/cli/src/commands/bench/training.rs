@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use greensand_app::store::RunFolder;
 use greensand_app::{
-    Environment, Equipment, Event, Interrupt, Observer, Overrides, RecordedRun, Sandbox, Silent, TrainReport,
+    Environment, Equipment, Event, Interrupt, Observer, Overrides, RecordedRun, RunDone, Sandbox, Silent, TrainReport,
     open_project, resume, train,
 };
 use greensand_types::FunctionRuntime;
@@ -99,7 +99,7 @@ impl Training<'_> {
         let resumed = common::block_on_all(resume(&recorded, &eras, &Silent, &Interrupt::new()))??;
         let time = started.elapsed();
         drop(folder);
-        if resumed.report.epochs != report.report.epochs {
+        if !matches!(resumed, RunDone::Trained(resumed) if resumed.report.epochs == report.report.epochs) {
             return Err(Failure::bug("the resumed run came to another end"));
         }
         Ok(Measurement::new(None, "resume", "resume of a run of 10,000 conversations")
