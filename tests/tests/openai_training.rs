@@ -512,10 +512,7 @@ fn the_learned_set_is_measured_again_through_the_endpoint() {
     let (project, equipment) = open(&run.project, &server.base_url(), &[]);
     let measure = |set: &str| {
         let source = SetSource::parse(&format!("{}:{set}", run.folder.path().display()));
-        block_on(async {
-            let loaded = source.load(&*SANDBOX, equipment.admission()).await.unwrap();
-            evaluate(&project, &equipment, &loaded.set, Split::Test, &Silent, &Interrupt::new()).await.unwrap()
-        })
+        block_on(evaluate(&project, &equipment, &source, Split::Test, &Silent, &Interrupt::new())).unwrap().report
     };
     let test = run.report.test.clone().unwrap();
     for (set, trained) in [("initial", test.initial.unwrap()), ("best", test.best.unwrap())] {

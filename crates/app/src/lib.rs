@@ -53,7 +53,7 @@ mod train;
 pub use diff::{Change, FunctionDiff, SetDiff, diff_sets};
 pub use environment::{CACHE_VARIABLE, Environment, UNJAILED_VARIABLE};
 pub use equipment::{Equipment, EquipmentError};
-pub use evaluate::{EvalReport, EvaluateError, TaskReport, TooMuchMissing, evaluate};
+pub use evaluate::{EvaluateError, TooMuchMissing};
 pub use init::{InitError, write_project};
 pub use interrupt::Interrupt;
 pub use observer::{Event, Observer, Silent, Tally};
@@ -67,8 +67,8 @@ pub use sets::{LoadedSet, SetError, SetSource};
 pub use settings::{Overrides, Settings, SettingsError};
 pub use status::{Measuring, RunState, RunStatus, STATUS_FORMAT, StopError, find_runs, stop_run};
 pub use train::{
-    CompareDone, Eras, ForkError, NoiseDone, RecordedRun, RecordedRunError, RunDone, RunEnding, TrainError,
-    TrainErrorKind, TrainReport, compare, credit, fork, noise, replay, resume, train,
+    CompareDone, Eras, EvalDone, ForkError, NoiseDone, RecordedRun, RecordedRunError, RunDone, RunEnding, TrainError,
+    TrainErrorKind, TrainReport, compare, credit, evaluate, fork, noise, replay, resume, train,
 };
 
 // What the faces need of the crates below: they depend on this crate alone, and on the values that flow.

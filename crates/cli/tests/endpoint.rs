@@ -41,7 +41,9 @@ fn check(answer: Scenario, retries: &str, stop_kind: &str, says: &[&str]) {
     let runs = tempfile::tempdir().unwrap();
     let set_retries = format!("model.max_retries={retries}");
     let train = ["train", "--runs", runs.path().to_str().unwrap()];
-    let eval = ["eval", "--set", "empty", "--split", "validation"];
+    let elsewhere = tempfile::tempdir().unwrap();
+    let elsewhere = elsewhere.path().to_str().unwrap();
+    let eval = ["eval", "--set", "empty", "--split", "validation", "--runs", elsewhere];
     let trained = against(&server, &train, &["--set", &set_retries]);
     let measured = against(&server, &eval, &["--setting", &set_retries]);
     for answer in [trained, measured] {
@@ -84,7 +86,9 @@ fn an_evaluation_prints_what_it_paid_for_before_the_model_failed() {
     let refused = Scenario::error(401, "Incorrect API key provided");
     let [one, two, three] = [(); 3].map(|()| Scenario::text("\\boxed{21}"));
     let server = ChatServer::play([one, two, three, refused]);
-    let eval = ["eval", "--set", "empty", "--split", "validation", "--json"];
+    let runs = tempfile::tempdir().unwrap();
+    let runs = runs.path().to_str().unwrap();
+    let eval = ["eval", "--set", "empty", "--split", "validation", "--runs", runs, "--json"];
     let answer = against(&server, &eval, &[]).code(3).says("refused the key (status 401)");
     let report = answer.last_line()["report"].clone();
     let results = report["results"].as_array().unwrap();

@@ -58,11 +58,32 @@ fn a_run_can_be_trained_shown_compared_called_and_measured() {
     greensand(&["call", run, "missing"]).code(2).says(&format!("there are: `{function}`"));
 
     let best = report["epochs"][1]["decision"]["score"].as_f64().unwrap();
-    let evaluated = greensand(&["eval", &quickstart(), "--set", run, "--split", "validation", "--json"]).code(0);
-    let evaluated = evaluated.last_line()["report"].clone();
+    let runs_dir = runs.path().to_str().unwrap();
+    let evaluated =
+        greensand(&["eval", &quickstart(), "--set", run, "--split", "validation", "--runs", runs_dir, "--json"])
+            .code(0);
+    let last = evaluated.last_line();
+    let evaluated = last["report"].clone();
     assert!((evaluated["score"].as_f64().unwrap() - best).abs() < 1e-9, "{evaluated}");
-    let text = greensand(&["eval", &quickstart(), "--set", &format!("{run}:initial"), "--split", "validation"]).code(0);
-    assert!(text.stdout.starts_with("validation "), "{}", text.stdout);
+    let text = greensand(&[
+        "eval",
+        &quickstart(),
+        "--set",
+        &format!("{run}:initial"),
+        "--split",
+        "validation",
+        "--runs",
+        runs_dir,
+    ])
+    .code(0);
+    assert!(text.stdout.starts_with("validation ") && text.stdout.contains("(95 %: "), "{}", text.stdout);
+
+    // An evaluation is a run: what it found is in its folder, and nothing is left to do in it.
+    let evaluation = last["run"].as_str().unwrap();
+    let resumed = greensand(&["resume", evaluation, "--json"]).code(0).last_line();
+    assert_eq!(resumed["report"], evaluated);
+    assert!(greensand(&["replay", evaluation]).code(0).stdout.contains("came out alike"));
+    greensand(&["show", evaluation]).code(0);
 }
 
 #[test]

@@ -82,6 +82,19 @@ impl Measured {
         self.sample().map(|sample| sample.mean())
     }
 
+    /// Where the true score lies with a confidence of 95 %: Wilson's interval where every score is 0 or 1, Student's otherwise.
+    pub(crate) fn interval(&self) -> Option<[f64; 2]> {
+        let sample = self.sample()?;
+        let scores = self.scores();
+        let mut known = scores.iter().flatten();
+        let is_share = known.clone().all(|score| *score == 0.0 || *score == 1.0);
+        let interval = match is_share {
+            true => share_interval(known.by_ref().filter(|score| **score == 1.0).count(), sample.count(), CONFIDENCE),
+            false => sample.interval(CONFIDENCE),
+        };
+        interval.map(|interval| [interval.low.max(0.0), interval.high.min(1.0)])
+    }
+
     /// Looks at the records in the order of the tasks.
     pub(crate) fn records(&self) -> impl Iterator<Item = &ConversationRecord> {
         self.results.iter().flatten().filter_map(|result| result.as_ref().ok())
@@ -93,8 +106,8 @@ impl Measured {
     }
 }
 
-/// Why an evaluation was not brought to its end. What was measured until then is kept: by [`evaluate`](super::evaluate)
-/// in its report, by a training run in its journal.
+/// Why an evaluation was not brought to its end. What was measured until then is kept in the
+/// journal.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
     /// The split has no tasks.
@@ -349,21 +362,8 @@ impl<'a> Bench<'a> {
             calls,
             score: sample.map(|sample| sample.mean()),
             standard_error: sample.and_then(|sample| sample.standard_error()),
-            interval: self.interval(sample),
+            interval: self.measured.interval(),
         }
-    }
-
-    /// Where the true score lies with a confidence of 95 %: Wilson's interval where every score is 0 or 1, Student's otherwise.
-    fn interval(&self, sample: Option<Sample>) -> Option<[f64; 2]> {
-        let sample = sample?;
-        let scores = self.measured.scores();
-        let mut known = scores.iter().flatten();
-        let is_share = known.clone().all(|score| *score == 0.0 || *score == 1.0);
-        let interval = match is_share {
-            true => share_interval(known.by_ref().filter(|score| **score == 1.0).count(), sample.count(), CONFIDENCE),
-            false => sample.interval(CONFIDENCE),
-        };
-        interval.map(|interval| [interval.low.max(0.0), interval.high.min(1.0)])
     }
 
     /// Writes the results down to which there is no gap.

@@ -6,9 +6,7 @@
 
 mod look;
 mod measure;
-mod report;
 
-pub(crate) use look::count_look_of;
-pub(crate) use measure::{Cover, Job, Measured, measure};
+pub(crate) use look::count_look;
+pub(crate) use measure::{Cover, Job, Measured, TaskResult, measure};
 pub use measure::{EvaluateError, TooMuchMissing};
-pub use report::{EvalReport, TaskReport, evaluate};

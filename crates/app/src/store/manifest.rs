@@ -19,6 +19,8 @@ pub enum RunKind {
     /// It trains functions.
     #[default]
     Train,
+    /// It measures a set on a split.
+    Eval,
     /// It measures a set twice.
     Noise,
     /// It compares ways to use a model.
@@ -68,6 +70,9 @@ pub struct Manifest {
     /// The set that the run is about, where that was in its folder before anything else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
+    /// The split that the run measures, where it was told to measure one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
     /// The run that this one was forked from, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked_from: Option<ForkRecord>,
@@ -166,6 +171,7 @@ impl Manifest {
             prices: None,
             instructions: settings.agent.instructions.as_deref().and_then(id_of_text),
             about: None,
+            split: None,
             forked_from: None,
         }
     }

@@ -349,8 +349,8 @@ pub struct ComparisonRecord {
 /// The end of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StopRecord {
-    /// `max_epochs` or `patience` at the end of a training, `measured` at that of a measurement of noise; `too_much_missing`, `interrupted`, or `failed` where it can be taken up
-    /// again.
+    /// `max_epochs` or `patience` at the end of a training, `measured` at that of every other work; `too_much_missing`,
+    /// `budget_spent`, `interrupted`, or `failed` where it can be taken up again.
     pub kind: String,
     /// Why, in a sentence.
     pub reason: String,

@@ -25,9 +25,18 @@ impl Report {
             Some(stop) => writeln!(out, "stopped: {}", shown(&stop.reason))?,
             None => writeln!(out, "not finished: the run is under way, or its process was ended")?,
         }
-        writeln!(out, "\nepochs (acceptance is decided on {})", shown(&self.acceptance_split))?;
+        // A run that only measures decides on nothing.
+        let is_judged = self.epochs.iter().any(|epoch| epoch.decision.is_some() || epoch.step.is_some());
+        if is_judged {
+            writeln!(out, "\nepochs (acceptance is decided on {})", shown(&self.acceptance_split))?;
+        } else if !self.epochs.is_empty() {
+            writeln!(out, "\nmeasured")?;
+        }
         for epoch in &self.epochs {
-            write_epoch(out, epoch)?;
+            if is_judged {
+                write_epoch(out, epoch)?;
+            }
+            write_scores(out, epoch)?;
         }
         if let Some(test) = &self.test {
             writeln!(out, "\ntest (nothing was decided on it)")?;
@@ -37,8 +46,13 @@ impl Report {
                 }
             }
         }
-        let best = self.best.as_deref().unwrap_or("none");
-        writeln!(out, "\nbest set {} with {}", short(best), counted(self.functions.len(), "function"))?;
+        match (&self.best, &self.initial) {
+            (Some(best), _) => {
+                writeln!(out, "\nbest set {} with {}", short(best), counted(self.functions.len(), "function"))?;
+            }
+            (None, Some(initial)) => writeln!(out, "\nset {}", short(initial))?,
+            (None, None) => {}
+        }
         for function in &self.functions {
             writeln!(out, "  {}", function_line(function))?;
         }
@@ -70,6 +84,10 @@ fn write_epoch(out: &mut String, epoch: &EpochReport) -> std::fmt::Result {
             writeln!(out, "       the step was cut short: {}", shown(error))?;
         }
     }
+    Ok(())
+}
+
+fn write_scores(out: &mut String, epoch: &EpochReport) -> std::fmt::Result {
     if let Some(score) = epoch.scores.first() {
         writeln!(out, "       set        {}", short(&score.set))?;
     }

@@ -24,6 +24,7 @@ pub(super) const REPLIES: &str = "replies.jsonl";
 pub(super) const OUTCOMES: &str = "outcomes.jsonl";
 pub(super) const SITTINGS: &str = "sittings.jsonl";
 pub(super) const SENT: &str = "sent.jsonl";
+pub(super) const EVAL: &str = "eval.json";
 pub(super) const NOISE: &str = "noise.json";
 pub(super) const COMPARE: &str = "compare.json";
 pub(super) const SETS: &str = "sets";
@@ -377,6 +378,11 @@ impl RunFolder {
 
     pub(super) fn damaged(&self, file: &str, reason: impl Into<String>) -> StoreError {
         StoreError::damaged(&self.path.join(file), reason)
+    }
+
+    /// Says that the manifest holds what cannot be.
+    pub(crate) fn damaged_manifest(&self, reason: impl Into<String>) -> StoreError {
+        self.damaged(MANIFEST, reason)
     }
 
     /// Copies every function set to another run.

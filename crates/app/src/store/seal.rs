@@ -30,14 +30,26 @@ struct Seals {
 /// When the file cannot be read or written.
 pub(crate) fn break_seal(runs_dir: &Path, tasks: &[Arc<Task>]) -> Result<u64, StoreError> {
     std::fs::create_dir_all(runs_dir).map_err(StoreError::write(runs_dir))?;
-    let path = runs_dir.join(SEAL);
-    let mut seals = if path.exists() { read_json(&path, SEAL_FORMAT)? } else { Seals::default() };
+    let mut seals = read(runs_dir)?;
     seals.format = SEAL_FORMAT;
     let count = seals.scored.entry(id_of(tasks).to_string()).or_default();
     *count = count.saturating_add(1);
     let count = *count;
-    replace_json(&path, &seals)?;
+    replace_json(&runs_dir.join(SEAL), &seals)?;
     Ok(count)
+}
+
+/// Returns how often test tasks have been scored.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn looks(runs_dir: &Path, tasks: &[Arc<Task>]) -> Result<u64, StoreError> {
+    Ok(read(runs_dir)?.scored.get(&id_of(tasks).to_string()).copied().unwrap_or_default())
+}
+
+fn read(runs_dir: &Path) -> Result<Seals, StoreError> {
+    let path = runs_dir.join(SEAL);
+    if path.exists() { read_json(&path, SEAL_FORMAT) } else { Ok(Seals::default()) }
 }
 
 /// Says what a count means for the number that comes out.
@@ -72,6 +84,7 @@ mod tests {
         let runs = folder.path().join("runs");
         let counts: Vec<_> = ["1", "1", "2", "1"].map(|target| break_seal(&runs, &tasks(target)).unwrap()).into();
         assert_eq!(counts, [1, 2, 1, 3]);
+        assert_eq!(["1", "2", "3"].map(|target| looks(&runs, &tasks(target)).unwrap()), [3, 1, 0]);
         assert_eq!(seal_text(1), None);
         assert!(seal_text(3).unwrap().contains("scored 3 times"));
     }

@@ -11,6 +11,7 @@ use greensand_types::{ContentId, FunctionSet, ParseContentIdError};
 use super::StoreError;
 use super::compare::CompareReport;
 use super::credit::CreditReport;
+use super::evaluation::EvalReport;
 use super::files::{replace, replace_json};
 use super::function_set::write_set;
 use super::journal::{Journal, JournalEvent, JournalReader, Reopening};
@@ -23,8 +24,8 @@ use super::records::{
 };
 use super::report::{Report, ReportBuilder};
 use super::run_folder::{
-    BEST, COMPARE, CREDIT, JOURNAL, LOCK, MANIFEST, NOISE, OUTCOMES, PROCESS, REPLIES, REPORT, REPORT_TEXT, RunFolder,
-    SENT, SETS, SITTINGS,
+    BEST, COMPARE, CREDIT, EVAL, JOURNAL, LOCK, MANIFEST, NOISE, OUTCOMES, PROCESS, REPLIES, REPORT, REPORT_TEXT,
+    RunFolder, SENT, SETS, SITTINGS,
 };
 use super::tape::Tape;
 
@@ -213,10 +214,7 @@ impl RunWriter {
     /// # Errors
     /// When the disk fails.
     pub fn keep_comparison(&self, report: &CompareReport) -> Result<(), StoreError> {
-        if self.is_replay() {
-            return Ok(());
-        }
-        replace_json(&self.folder.path().join(COMPARE), report)
+        self.keep_findings(COMPARE, report)
     }
 
     /// Keeps what a measurement of noise found.
@@ -224,10 +222,22 @@ impl RunWriter {
     /// # Errors
     /// When the disk fails.
     pub fn keep_noise(&self, report: &NoiseReport) -> Result<(), StoreError> {
+        self.keep_findings(NOISE, report)
+    }
+
+    /// Keeps what an evaluation found.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn keep_evaluation(&self, report: &EvalReport) -> Result<(), StoreError> {
+        self.keep_findings(EVAL, report)
+    }
+
+    fn keep_findings(&self, file: &str, findings: &impl serde::Serialize) -> Result<(), StoreError> {
         if self.is_replay() {
             return Ok(());
         }
-        replace_json(&self.folder.path().join(NOISE), report)
+        replace_json(&self.folder.path().join(file), findings)
     }
 
     /// Returns the next line of the journal that is to be done again, if there is one.

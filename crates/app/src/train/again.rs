@@ -3,6 +3,7 @@
 use super::TrainError;
 use super::compare::{self, CompareDone};
 use super::eras::Eras;
+use super::eval::{self, EvalDone};
 use super::r#loop::{self, TrainReport};
 use super::noise::{self, NoiseDone};
 use super::recorded::RecordedRun;
@@ -10,10 +11,12 @@ use crate::store::{Reopening, RunFolder, RunKind};
 use crate::{Interrupt, Observer};
 
 /// What a run left, by its kind.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub enum RunDone {
     /// A training.
     Trained(Box<TrainReport>),
+    /// An evaluation of a set.
+    Evaluated(Box<EvalDone>),
     /// A measurement of noise.
     Noise(NoiseDone),
     /// A comparison of ways.
@@ -25,6 +28,7 @@ impl RunDone {
     pub fn folder(&self) -> &RunFolder {
         match self {
             Self::Trained(done) => &done.folder,
+            Self::Evaluated(done) => &done.folder,
             Self::Noise(done) => &done.folder,
             Self::Compared(done) => &done.folder,
         }
@@ -71,6 +75,7 @@ async fn again(
 ) -> Result<RunDone, TrainError> {
     Ok(match recorded.manifest.kind {
         RunKind::Train => RunDone::Trained(Box::new(r#loop::again(recorded, eras, how, observer, interrupt).await?)),
+        RunKind::Eval => RunDone::Evaluated(Box::new(eval::again(recorded, eras, how, observer, interrupt).await?)),
         RunKind::Noise => RunDone::Noise(noise::again(recorded, eras, how, observer, interrupt).await?),
         RunKind::Compare => RunDone::Compared(compare::again(recorded, eras, how, observer, interrupt).await?),
     })

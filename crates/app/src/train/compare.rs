@@ -22,7 +22,7 @@ use super::r#loop::train_to_end;
 use super::recorded::RecordedRun;
 use super::session::{Session, Stop};
 use super::{TrainError, TrainErrorKind};
-use crate::evaluate::{Cover, Job, Measured, count_look_of, measure};
+use crate::evaluate::{Cover, Job, Measured, count_look, measure};
 use crate::project::{Project, Split};
 use crate::sets::LoadedSet;
 use crate::spend::RoleSpend;
@@ -152,7 +152,7 @@ impl Ways<'_> {
         let (instructions, rewriting) = self.rewrite(acceptance_split, learning.replies()).await?;
         if held_out == Split::Test {
             // Once for all ways.
-            count_look_of(self.run, self.project, self.observer)?;
+            count_look(self.run, self.project, self.observer)?;
         }
         let none = self.measure(&self.equipment, &empty, held_out, epoch, 0..1).await?;
         let none_taken = taken(&none);

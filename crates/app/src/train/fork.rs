@@ -117,7 +117,7 @@ fn manifest_of_fork(
     // Another initial set takes the place of the one that the run was about.
     let is_about_another = overrides.keys().any(|key| key == "functions.initial");
     let about = origin.about.clone().filter(|_| !is_about_another);
-    Ok(Manifest { file, directory, about, ..manifest })
+    Ok(Manifest { file, directory, about, split: origin.split.clone(), ..manifest })
 }
 
 fn runs_dir(manifest: &Manifest) -> &str {

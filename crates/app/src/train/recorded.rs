@@ -5,7 +5,7 @@ use greensand_agent::{OpenScorerError, open_scorer};
 use greensand_types::FunctionRuntime;
 
 use super::eras::Eras;
-use crate::project::{Project, TaskSetError, TaskSets};
+use crate::project::{Project, Split, TaskSetError, TaskSets};
 use crate::settings::{Overrides, Settings, SettingsError, is_free, resolve_recorded};
 use crate::spend::{Ledger, find_prices};
 use crate::store::{Manifest, RunFolder, StoreError, id_of_text};
@@ -105,6 +105,15 @@ impl RecordedRun {
         }
         let project = open_project(&manifest, settings, &folder)?;
         Ok(Self { folder, manifest, project, earlier })
+    }
+
+    /// Returns the split that the run was told to measure.
+    ///
+    /// # Errors
+    /// When its manifest names none, or none that there is.
+    pub(super) fn split(&self) -> Result<Split, StoreError> {
+        let named = self.manifest.split.as_deref().map(str::parse);
+        named.and_then(Result::ok).ok_or_else(|| self.folder.damaged_manifest("it names no split to measure"))
     }
 
     /// Opens what the run works with, epoch by epoch.

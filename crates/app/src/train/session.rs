@@ -16,7 +16,7 @@ use super::credit::LeaveOneOut;
 use super::eras::{Era, Eras};
 use super::r#loop::{RunEnding, TrainReport};
 use crate::causes::with_causes;
-use crate::evaluate::{Cover, EvaluateError, Job, Measured, TooMuchMissing, count_look_of, measure};
+use crate::evaluate::{Cover, EvaluateError, Job, Measured, TooMuchMissing, count_look, measure};
 use crate::project::{Project, Split};
 use crate::spend::BudgetSpent;
 use crate::store::{DecisionKind, DecisionRecord, JournalEvent, RunWriter, StepRecord, StopRecord, StoreError};
@@ -215,7 +215,7 @@ impl<'a> Session<'a> {
         if !self.project.settings.training.final_test || self.project.tasks.get(Split::Test).is_empty() {
             return Ok(());
         }
-        count_look_of(&self.run, self.project, self.observer)?;
+        count_look(&self.run, self.project, self.observer)?;
         let trials = 0..self.equipment.training.trials();
         self.measure(epoch, Split::Test, initial, trials.clone()).await?;
         if best.id() != initial.id() {

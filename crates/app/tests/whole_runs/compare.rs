@@ -120,7 +120,7 @@ fn compared_again(run: &std::path::Path, how: Reopening) -> (Result<CompareDone,
     let asked = model.asked.lock().unwrap().len();
     let compared = |done| match done {
         RunDone::Compared(done) => done,
-        RunDone::Trained(_) | RunDone::Noise(_) => panic!("it was no comparison: {done:?}"),
+        RunDone::Trained(_) | RunDone::Evaluated(_) | RunDone::Noise(_) => panic!("it was no comparison: {done:?}"),
     };
     (done.map(compared), asked)
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use greensand_app::store::{EvalReport, Reopening, RunFolder};
 use greensand_app::{
-    EvalReport, EvaluateError, Event, Interrupt, ModelBackend, ModelError, ModelErrorKind, SetSource, Silent, Split,
-    diff_sets, evaluate,
+    Equipment, EvalDone, EvaluateError, Event, Interrupt, ModelBackend, ModelError, ModelErrorKind, Observer, Project,
+    RunDone, SetSource, Silent, Split, TrainErrorKind, diff_sets, evaluate,
 };
 use greensand_llm::{ChatReply, ChatRequest, FinishReason};
-use greensand_types::{BoxFuture, FunctionSet, TaskId, TokenUsage};
+use greensand_types::{BoxFuture, TaskId, TokenUsage};
 
 use crate::support::*;
 
@@ -36,8 +37,15 @@ impl ModelBackend for Reversed {
     }
 }
 
-fn empty() -> Arc<FunctionSet> {
-    Arc::new(FunctionSet::empty())
+/// Measures the empty set.
+fn measured(
+    project: &Project,
+    equipment: &Equipment,
+    split: Split,
+    observer: &dyn Observer,
+    interrupt: &Interrupt,
+) -> EvalDone {
+    block_on(evaluate(project, equipment, &SetSource::Empty, split, observer, interrupt)).unwrap()
 }
 
 #[test]
@@ -45,7 +53,7 @@ fn results_are_in_the_order_of_the_tasks_whatever_is_done_first() {
     let folder = Folder::new("", &[ASSISTANT]);
     let (project, mut equipment) = folder.open(&["training.jobs=4"]);
     equipment.assistant = Arc::new(Reversed);
-    let report = block_on(evaluate(&project, &equipment, &empty(), Split::Test, &Silent, &Interrupt::new())).unwrap();
+    let report = measured(&project, &equipment, Split::Test, &Silent, &Interrupt::new()).report;
     let ids: Vec<_> = report.results.iter().map(|task| task.id.as_str()).collect();
     assert_eq!(ids, ["test-0-3", "test-2-3", "test-9-9", "test-6-9"]);
     assert_eq!((report.score, report.solved, report.missing), (Some(1.0), 4, 0));
@@ -61,7 +69,7 @@ fn an_interrupt_returns_what_was_measured() {
             interrupt.raise();
         }
     });
-    let report = block_on(evaluate(&project, &equipment, &empty(), Split::Test, &observer, &interrupt)).unwrap();
+    let report = measured(&project, &equipment, Split::Test, &observer, &interrupt).report;
     assert!(report.interrupted);
     let feedback = |report: &EvalReport| report.results.iter().filter(|task| task.feedback == "not reached").count();
     assert_eq!((report.results.len(), feedback(&report)), (4, 2));
@@ -76,7 +84,7 @@ fn an_interrupt_does_not_wait_for_a_slow_model() {
     let interrupt = Interrupt::new();
     let observer = Watching(|_: &Event<'_>| interrupt.raise());
     let started = Instant::now();
-    let report = block_on(evaluate(&project, &equipment, &empty(), Split::Test, &observer, &interrupt)).unwrap();
+    let report = measured(&project, &equipment, Split::Test, &observer, &interrupt).report;
     assert!(report.interrupted && started.elapsed() < Duration::from_secs(5));
 }
 
@@ -89,19 +97,24 @@ fn a_split_without_tasks_is_said() {
     )
     .unwrap();
     let (project, equipment) = folder.open(&[]);
-    let error =
-        block_on(evaluate(&project, &equipment, &empty(), Split::Test, &Silent, &Interrupt::new())).unwrap_err();
-    assert!(matches!(error, EvaluateError::NoTasks(Split::Test)));
+    let interrupt = Interrupt::new();
+    let evaluated = evaluate(&project, &equipment, &SetSource::Empty, Split::Test, &Silent, &interrupt);
+    let error = block_on(evaluated).unwrap_err();
+    assert!(
+        matches!(&error.kind, TrainErrorKind::Evaluate(error) if matches!(**error, EvaluateError::NoTasks(Split::Test)))
+    );
     assert!(error.hint().unwrap().contains("test = "));
+    assert_eq!(error.run, None, "what cannot begin leaves no folder");
+    assert!(!folder.path().join("runs").exists());
 }
 
 #[test]
 fn a_wrong_key_stops_at_once_with_its_hint() {
     let folder = Folder::new("", &["[[rule]]\nfail = \"authentication\"\n"]);
     let (project, equipment) = folder.open(&[]);
-    let report = block_on(evaluate(&project, &equipment, &empty(), Split::Test, &Silent, &Interrupt::new())).unwrap();
-    assert_eq!((report.score, report.solved, report.usage.requests), (None, 0, 0));
-    let error = report.error.unwrap();
+    let done = measured(&project, &equipment, Split::Test, &Silent, &Interrupt::new());
+    assert_eq!((done.report.score, done.report.solved, done.report.usage.requests), (None, 0, 0));
+    let error = done.error.unwrap();
     let EvaluateError::Model(greensand_app::SolveError::Model { source, .. }) = &error else { panic!("{error}") };
     assert_eq!(source.kind(), ModelErrorKind::Authentication);
 }
@@ -116,8 +129,7 @@ fn an_evaluation_that_cannot_go_on_keeps_what_was_paid_for() {
         let folder = Folder::new("", &[&fails, ASSISTANT]);
         let max_missing = format!("training.max_missing={max_missing}");
         let (project, equipment) = folder.open(&["training.jobs=1", &max_missing]);
-        let report =
-            block_on(evaluate(&project, &equipment, &empty(), Split::Test, &Silent, &Interrupt::new())).unwrap();
+        let report = measured(&project, &equipment, Split::Test, &Silent, &Interrupt::new()).report;
         // Two have a score, one of them 1; the third has none, and the fourth was not reached.
         assert_eq!((report.score, report.solved, report.missing), (Some(0.5), 1, 1), "{fail}");
         assert_eq!((report.usage.requests, report.usage.prompt_tokens), (2, 20), "{fail}");
@@ -185,7 +197,7 @@ fn tasks_really_run_at_the_same_time() {
     let folder = Folder::new("", &[slow]);
     let (project, equipment) = folder.open(&["training.jobs=4"]);
     let started = Instant::now();
-    let report = block_on(evaluate(&project, &equipment, &empty(), Split::Test, &Silent, &Interrupt::new())).unwrap();
+    let report = measured(&project, &equipment, Split::Test, &Silent, &Interrupt::new()).report;
     assert_eq!(report.tasks, 4);
     assert!(started.elapsed() < Duration::from_millis(700), "{:?}", started.elapsed());
 }
@@ -200,9 +212,7 @@ fn each_look_at_the_test_tasks_is_counted_and_said() {
             said.lock().unwrap().push((*message).to_owned());
         }
     });
-    let look = |split| {
-        block_on(evaluate(&project, &equipment, &empty(), split, &observer, &Interrupt::new())).unwrap().test_scored
-    };
+    let look = |split| measured(&project, &equipment, split, &observer, &Interrupt::new()).report.test_scored;
     assert_eq!((look(Split::Test), look(Split::Validation)), (Some(1), None));
     assert_eq!(said.lock().unwrap().len(), 0, "the first look is what the tasks are for");
     train(&project, &equipment, &observer, &Interrupt::new()).unwrap();
@@ -210,4 +220,73 @@ fn each_look_at_the_test_tasks_is_counted_and_said() {
     let said = said.into_inner().unwrap();
     assert_eq!(said.len(), 2, "{said:?}");
     assert!(said[0].contains("scored 2 times") && said[1].contains("scored 3 times"), "{said:?}");
+}
+
+/// Measures with three trials of each task; returns how many requests that took.
+fn thrice(folder: &Folder) -> (EvalDone, usize) {
+    let (project, mut equipment) = folder.open(&["training.repeats=3", "training.jobs=2"]);
+    let fickle = Fickle::in_place_of_assistant(&mut equipment, "test-0-3", "I do not know.");
+    (measured(&project, &equipment, Split::Test, &Silent, &Interrupt::new()), fickle.asked())
+}
+
+#[test]
+fn each_task_has_as_many_trials_as_the_settings_say_and_the_score_its_interval() {
+    let (done, asked) = thrice(&Folder::new("", &[ASSISTANT]));
+    let report = done.report;
+    // `test-0-3` is solved in two trials of three, the others in none.
+    assert_eq!((report.tasks, report.trials, report.solved, report.missing, asked), (4, 3, 2, 0, 12));
+    let (score, error) = (report.score.unwrap(), report.standard_error.unwrap());
+    assert!((score - 1.0 / 6.0).abs() < 1e-12 && (error - score).abs() < 1e-12, "{report:?}");
+    // Student's interval of four tasks, cut at 0: 1/6 + 3.1824 / 6.
+    let [low, high] = report.interval.unwrap();
+    assert!(low == 0.0 && (high - 0.6971).abs() < 1e-4, "{low} {high}");
+    let fickle = &report.results[0];
+    assert_eq!((fickle.trials.as_slice(), fickle.solved), ([Some(1.0), Some(0.0), Some(1.0)].as_slice(), false));
+    assert!((fickle.score.unwrap() - 2.0 / 3.0).abs() < 1e-12);
+    assert_eq!(
+        fickle.answer.as_deref(),
+        Some("I do not know"),
+        "the trial that is told is the one that did not solve it"
+    );
+}
+
+#[test]
+fn an_evaluation_that_was_cut_off_goes_on_where_it_was_and_can_be_replayed() {
+    let folder = Folder::new("", &[ASSISTANT]);
+    let (done, _) = thrice(&folder);
+    let (run, mut report) = (done.folder.path(), done.report);
+    let kept = |file: &str| std::fs::read_to_string(run.join(file)).unwrap();
+    let (journal, found) = (kept("journal.jsonl"), kept("eval.json"));
+    for (end, _) in journal.match_indices('\n') {
+        std::fs::write(run.join("journal.jsonl"), &journal[..=end]).unwrap();
+        std::fs::remove_file(run.join("eval.json")).unwrap();
+        for how in [Reopening::Resume, Reopening::Replay] {
+            let (recorded, eras) = reopened(run);
+            let RunDone::Evaluated(again) = again(&recorded, &eras, how).unwrap() else { panic!() };
+            // Where the journal says nothing of a measurement yet, the tasks are looked at once more.
+            if how == Reopening::Resume && !journal[..=end].contains("evaluation_started") {
+                report.test_scored = report.test_scored.map(|count| count + 1);
+            }
+            assert_eq!(again.report, report);
+        }
+        assert_eq!(kept("journal.jsonl"), journal);
+        assert_eq!(serde_json::from_str::<EvalReport>(&kept("eval.json")).unwrap(), report);
+    }
+    assert_eq!(RunFolder::open(run).unwrap().report().unwrap().assistant_usage.requests, 12);
+    assert!(found.contains("\"interval\""), "{found}");
+}
+
+#[test]
+fn an_evaluation_that_a_model_stopped_goes_on_when_the_model_does() {
+    let fails = "[[rule]]\nrole = \"assistant\"\ntask = \"test-9-9\"\nfail = \"quota_spent\"\n";
+    let folder = Folder::new("", &[fails, ASSISTANT]);
+    let (project, equipment) = folder.open(&["training.jobs=1"]);
+    let stopped = measured(&project, &equipment, Split::Test, &Silent, &Interrupt::new());
+    assert!(stopped.error.is_some() && !stopped.folder.path().join("eval.json").exists());
+    std::fs::write(folder.path().join("script.toml"), format!("format = 1\n{ASSISTANT}")).unwrap();
+    let (recorded, eras) = reopened(stopped.folder.path());
+    let RunDone::Evaluated(done) = again(&recorded, &eras, Reopening::Resume).unwrap() else { panic!() };
+    assert!(done.error.is_none());
+    assert_eq!((done.report.score, done.report.missing, done.report.tasks), (Some(0.25), 0, 4));
+    assert_eq!(done.report.test_scored, stopped.report.test_scored);
 }

@@ -1,48 +1,16 @@
 //! How far the scores of an unchanged set differ, through the folder of a run.
 
-use std::sync::{Arc, Mutex};
-
 use greensand_app::store::{Reopening, RunFolder, RunKind};
-use greensand_app::{Interrupt, ModelBackend, ModelError, NoiseDone, RunDone, SetSource, Silent, TrainError, noise};
-use greensand_llm::{ChatReply, ChatRequest};
-use greensand_types::BoxFuture;
+use greensand_app::{Interrupt, NoiseDone, RunDone, SetSource, Silent, TrainError, noise};
 
 use crate::support::*;
 
-/// A model that solves some tasks in some draws only.
-struct Fickle {
-    backend: Arc<dyn ModelBackend>,
-    asked: Mutex<usize>,
-}
-
-impl ModelBackend for Fickle {
-    fn label(&self) -> String {
-        self.backend.label()
-    }
-
-    fn identity(&self) -> String {
-        self.backend.identity()
-    }
-
-    fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {
-        *self.asked.lock().unwrap() += 1;
-        Box::pin(async move {
-            let mut reply = self.backend.chat(request).await?;
-            if request.repeat % 2 == 1 && request.task.as_ref().is_some_and(|task| task.as_str() == "validation-3-3") {
-                reply.text = "The answer is \\boxed{6}.".into();
-            }
-            Ok(reply)
-        })
-    }
-}
-
 fn measure(folder: &Folder, settings: &[&str]) -> (Result<NoiseDone, TrainError>, usize) {
     let (project, mut equipment) = folder.open(settings);
-    let fickle = Arc::new(Fickle { backend: Arc::clone(&equipment.assistant), asked: Mutex::new(0) });
-    equipment.assistant = Arc::clone(&fickle) as Arc<dyn ModelBackend>;
+    let right = "The answer is \\boxed{6}.";
+    let fickle = Fickle::in_place_of_assistant(&mut equipment, "validation-3-3", right);
     let done = block_on(noise(&project, &equipment, &SetSource::Empty, &Silent, &Interrupt::new()));
-    let asked = *fickle.asked.lock().unwrap();
-    (done, asked)
+    (done, fickle.asked())
 }
 
 #[test]

@@ -255,3 +255,50 @@ pub(crate) fn decisions(report: &Report) -> Vec<String> {
 pub(crate) fn events(folder: &RunFolder) -> Vec<JournalEvent> {
     folder.journal().unwrap().map(Result::unwrap).collect()
 }
+
+/// A model that says something else about a task in every other draw, and counts what it is asked.
+pub(crate) struct Fickle {
+    backend: Arc<dyn ModelBackend>,
+    task: &'static str,
+    text: &'static str,
+    asked: Mutex<usize>,
+}
+
+impl Fickle {
+    /// Takes the place of the assistant's model.
+    pub(crate) fn in_place_of_assistant(
+        equipment: &mut Equipment,
+        task: &'static str,
+        text: &'static str,
+    ) -> Arc<Self> {
+        let backend = Arc::clone(&equipment.assistant);
+        let fickle = Arc::new(Self { backend, task, text, asked: Mutex::new(0) });
+        equipment.assistant = Arc::clone(&fickle) as Arc<dyn ModelBackend>;
+        fickle
+    }
+
+    pub(crate) fn asked(&self) -> usize {
+        *self.asked.lock().unwrap()
+    }
+}
+
+impl ModelBackend for Fickle {
+    fn label(&self) -> String {
+        self.backend.label()
+    }
+
+    fn identity(&self) -> String {
+        self.backend.identity()
+    }
+
+    fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {
+        *self.asked.lock().unwrap() += 1;
+        Box::pin(async move {
+            let mut reply = self.backend.chat(request).await?;
+            if request.repeat % 2 == 1 && request.task.as_ref().is_some_and(|task| task.as_str() == self.task) {
+                reply.text = self.text.into();
+            }
+            Ok(reply)
+        })
+    }
+}

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io::{self, Write};
 use std::num::NonZero;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
@@ -121,6 +121,10 @@ pub(super) struct ModelFlags {
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
 
+    /// Where the run folders of the project are
+    #[arg(long, value_name = "DIR")]
+    runs: Option<PathBuf>,
+
     #[command(flatten)]
     budget: BudgetFlags,
 }
@@ -141,6 +145,9 @@ impl ModelFlags {
         add_jobs(self.jobs, &mut overrides);
         if let Some(seed) = self.seed {
             overrides.flag("--seed", "training.seed", seed.to_string());
+        }
+        if let Some(runs) = &self.runs {
+            overrides.flag("--runs", "project.runs", runs.to_string_lossy());
         }
         self.budget.add_to(&mut overrides);
         Ok(overrides)

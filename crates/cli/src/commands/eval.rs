@@ -3,7 +3,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use greensand_app::{Equipment, EvalReport, Event, Observer, SetSource, Split, evaluate, open_project, prepare};
+use greensand_app::store::{EvalReport, TaskReport};
+use greensand_app::{Equipment, EvalDone, EvaluateError, SetSource, Split, evaluate, open_project, prepare};
 
 use super::common::{self, ModelFlags};
 use super::packages;
@@ -45,12 +46,14 @@ const HELP: &str = "\
 SET of `RUN:SET` is `best`, `initial`, or the beginning of an id, as `greensand show RUN` lists them.
 Every function of the set passes admission again before it is used.
 `train` looks at the test split only when it is over. Whoever chooses by a test score has no unseen tasks left.
-What was measured is printed, also when the work could not go on. The exit code is then 1 after Ctrl-C, and 3 when the
-model fails or too many tasks have no score, and 4 when the budget is spent. A model that costs money needs a cap.
+Each task is tried `training.repeats` times. What was measured is printed with its interval, also when the work could not go on, and
+kept as a run, which `greensand resume` goes on with. The exit code is then 1 after Ctrl-C, 3 when the model fails or too many
+tasks have no score, and 4 when the budget is spent. A model that costs money needs a cap.
 
 Examples:
   greensand eval my-agent --set runs/RUN --split test --max-usd 1
   greensand eval my-agent --set runs/RUN:initial --split test --json | tail -n 1 | jq .report.score
+  greensand eval my-agent --set runs/RUN --split validation --setting training.repeats=5
   greensand eval examples/quickstart --set empty --split validation";
 
 /// The most unsolved tasks that are listed; JSON has all.
@@ -59,30 +62,46 @@ const LISTED: usize = 20;
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
     let environment = common::environment()?;
     let overrides = arguments.flags.overrides(&arguments.setting)?;
-    let project = open_project(&arguments.project, &overrides, &environment)?;
+    let mut project = open_project(&arguments.project, &overrides, &environment)?;
+    project.command = common::command_line();
     let sandbox = packages::open_project_sandbox(&project, &environment, terminal)?;
     let equipment = Equipment::open(&project, Arc::new(sandbox.clone()), &environment)?;
     let progress = Progress::new("eval", terminal);
-    let measured = prepare(&sandbox, &project.settings, &progress).map_err(Failure::from).and_then(|()| {
+    let done = (|| {
+        prepare(&sandbox, &project.settings, &progress)?;
         let interrupt = interrupt::on_signals(*terminal)?;
-        common::block_on_all(async {
-            let loaded = SetSource::parse(&arguments.set).load(&sandbox, equipment.admission()).await?;
-            for warning in &loaded.warnings {
-                progress.event(Event::Warning { message: warning });
-            }
-            let split = arguments.split;
-            Ok::<_, Failure>(evaluate(&project, &equipment, &loaded.set, split, &progress, &interrupt).await?)
-        })
-    });
+        let (set, split) = (SetSource::parse(&arguments.set), arguments.split);
+        let evaluated = evaluate(&project, &equipment, &set, split, &progress, &interrupt);
+        common::block_on_all(evaluated)?.map_err(Failure::from)
+    })();
     progress.finish();
-    let report = measured??;
+    conclude(done?, terminal)
+}
+
+/// Writes what was found, and says what to do next.
+pub(super) fn conclude(done: EvalDone, terminal: &Terminal) -> Result<Ending, Failure> {
+    let EvalDone { folder, report, error } = done;
     common::write_text_of(&report_text(&report), terminal)?;
-    let json = serde_json::to_value(&report).map_err(|error| Failure::bug(error.to_string()))?;
-    if let Some(error) = report.error {
-        return Err(Failure::from(error).with_report(&json));
+    let run = common::shown(folder.path());
+    let ending = match error {
+        None => Ending::Done,
+        Some(EvaluateError::Interrupted) => Ending::No,
+        Some(error) => {
+            let flag = if let EvaluateError::BudgetSpent(spent) = &error { spent.raised_flag() } else { String::new() };
+            let resume = format!("greensand resume {run} {flag}");
+            let first =
+                error.hint().filter(|_| flag.is_empty()).map(|hint| format!("{hint}; then ")).unwrap_or_default();
+            return Err(Failure::from(error)
+                .hint(format!("{first}`{}` goes on; nothing is paid for twice", resume.trim_end()))
+                .of_run(Some(folder.path()))
+                .with_report(&report));
+        }
+    };
+    common::write_finished(ending, Some(folder.path()), &report, terminal)?;
+    terminal.say(format_args!("\n{DIM}the run is in {run}{DIM:#}"));
+    if ending == Ending::No {
+        terminal.say(format_args!("{DIM}go on with it: greensand resume {run}{DIM:#}"));
     }
-    let ending = if report.interrupted { Ending::No } else { Ending::Done };
-    common::write_finished(ending, None, &json, terminal)?;
     Ok(ending)
 }
 
@@ -94,16 +113,26 @@ fn report_text(report: &EvalReport) -> String {
 }
 
 fn write_report(out: &mut String, report: &EvalReport) -> std::fmt::Result {
-    let score = report.score.map_or_else(|| "no score".into(), |score| format!("{:.1} %", score * 100.0));
+    let percent = |score: f64| format!("{:.1} %", score * 100.0);
+    let score = report.score.map_or_else(|| "no score".into(), percent);
+    let interval = report.interval.map(|[low, high]| format!(" (95 %: {} to {})", percent(low), percent(high)));
     let set = report.set.get(..12).unwrap_or(&report.set);
-    let measured = report.results.iter().filter(|task| task.score.is_some()).count();
+    let attempts = report.results.iter().map(|task| task.trials.len().max(1)).sum::<usize>();
+    let measured = report.results.iter().flat_map(scores_of).count();
     writeln!(
         out,
-        "{BOLD}{}{BOLD:#} {score}  {} of {measured} solved, {} calls",
-        report.split, report.solved, report.calls
+        "{BOLD}{}{BOLD:#} {score}{}  {} of {measured} solved, {} calls",
+        report.split,
+        interval.unwrap_or_default(),
+        report.solved,
+        report.calls
     )?;
+    let what = if report.trials > 1 { "trials" } else { "tasks" };
+    if report.trials > 1 {
+        writeln!(out, "{} trials of each of {} tasks", report.trials, report.tasks)?;
+    }
     if report.missing > 0 {
-        writeln!(out, "{} of {} tasks have no score: a request or the host failed", report.missing, report.tasks)?;
+        writeln!(out, "{} of {attempts} {what} have no score: a request or the host failed", report.missing)?;
     }
     let unreached = report.results.iter().filter(|task| !task.reached).count();
     if unreached > 0 {
@@ -129,4 +158,10 @@ fn write_report(out: &mut String, report: &EvalReport) -> std::fmt::Result {
         writeln!(out, "  and {} more that were not solved; `--json` has them", unsolved.len() - LISTED)?;
     }
     Ok(())
+}
+
+/// Returns the scores that a task has.
+fn scores_of(task: &TaskReport) -> impl Iterator<Item = f64> {
+    let single = task.score.filter(|_| task.trials.is_empty());
+    task.trials.iter().copied().chain([single]).flatten()
 }

@@ -64,6 +64,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     progress.finish();
     match done? {
         RunDone::Trained(report) => super::train::conclude(&report, terminal),
+        RunDone::Evaluated(done) => super::eval::conclude(*done, terminal),
         RunDone::Noise(done) => super::noise::conclude(&done, terminal),
         RunDone::Compared(done) => super::compare::conclude(&done, terminal),
     }

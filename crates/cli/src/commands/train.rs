@@ -33,10 +33,6 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N")]
     patience: Option<u32>,
 
-    /// Where run folders are made
-    #[arg(long, value_name = "DIR")]
-    runs: Option<PathBuf>,
-
     /// Sets any setting of the project file, such as training.patience=2; may be given again
     #[arg(long = "set", visible_alias = "setting", value_name = "KEY=VALUE")]
     settings: Vec<String>,
@@ -74,9 +70,6 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     }
     if let Some(patience) = arguments.patience {
         overrides.flag("--patience", "training.patience", patience.to_string());
-    }
-    if let Some(runs) = &arguments.runs {
-        overrides.flag("--runs", "project.runs", runs.to_string_lossy());
     }
     let mut project = open_project(&arguments.project, &overrides, &environment)?;
     if arguments.detach {

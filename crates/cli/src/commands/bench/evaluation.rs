@@ -3,8 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use greensand_app::{Equipment, Interrupt, Overrides, Silent, Split, evaluate, open_project};
-use greensand_types::FunctionSet;
+use greensand_app::{Equipment, EvalDone, Interrupt, Overrides, SetSource, Silent, Split, evaluate, open_project};
 
 use super::report::Measurement;
 use super::{Bench, Mode, common};
@@ -29,11 +28,12 @@ impl Bench<'_> {
         let project = open_project(folder.path(), &Overrides::new(), self.environment)?;
         let sandbox = self.sandbox(self.threads, Mode::Prepared)?;
         let equipment = Equipment::open(&project, Arc::new(sandbox), self.environment)?;
-        let (set, interrupt) = (Arc::new(FunctionSet::empty()), Interrupt::new());
+        let interrupt = Interrupt::new();
         let started = Instant::now();
-        let report = common::block_on_all(evaluate(&project, &equipment, &set, Split::Train, &Silent, &interrupt))??;
+        let evaluated = evaluate(&project, &equipment, &SetSource::Empty, Split::Train, &Silent, &interrupt);
+        let EvalDone { report, error, .. } = common::block_on_all(evaluated)??;
         let elapsed = started.elapsed().as_secs_f64();
-        if let Some(error) = report.error {
+        if let Some(error) = error {
             return Err(error.into());
         }
         if report.solved != report.tasks || report.calls != TASKS as usize {
