@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use greensand_app::events::EVENTS_FORMAT;
 use greensand_app::page::{PAGE_FORMAT, ReportPage};
 use greensand_app::store::{
-    JOURNAL_FORMAT, MANIFEST_FORMAT, PROCESS_FORMAT, REPORT_FORMAT, Reopening, RunFolder, RunWriter, StoreError,
+    COMPARE_FORMAT, CREDIT_FORMAT, EVAL_FORMAT, JOURNAL_FORMAT, MANIFEST_FORMAT, NOISE_FORMAT, PROCESS_FORMAT,
+    REPORT_FORMAT, Reopening, RunFolder, RunWriter, StoreError,
 };
 use greensand_app::{RunState, RunStatus, STATUS_FORMAT};
 use serde_json::Value;
@@ -110,11 +111,11 @@ fn the_description_of_the_formats_names_the_numbers_of_today() {
         assert_eq!(said, number.to_string(), "{row}");
     };
     says("`manifest.json`", MANIFEST_FORMAT);
-    says("`report.json`, `credit.json`, `noise.json`, `compare.json`, `process.json`, `test-seal.json`", REPORT_FORMAT);
-    says(
-        "`report.json`, `credit.json`, `noise.json`, `compare.json`, `process.json`, `test-seal.json`",
-        PROCESS_FORMAT,
-    );
+    let findings =
+        "`report.json`, `credit.json`, `eval.json`, `noise.json`, `compare.json`, `process.json`, `test-seal.json`";
+    for number in [REPORT_FORMAT, CREDIT_FORMAT, EVAL_FORMAT, NOISE_FORMAT, COMPARE_FORMAT, PROCESS_FORMAT] {
+        says(findings, number);
+    }
     says("`journal.jsonl`, `replies.jsonl`, `outcomes.jsonl`, `sent.jsonl`, `sittings.jsonl`", JOURNAL_FORMAT);
     for number in [EVENTS_FORMAT, STATUS_FORMAT, PAGE_FORMAT] {
         says("`events.jsonl`, `status --json`, `report --json`", number);
