@@ -49,8 +49,9 @@ impl TrainingSettings {
         self.repeats.max(1)
     }
 
-    /// What one look at a candidate goes by.
-    fn rules(&self) -> Rules {
+    /// Returns what one look at a candidate goes by: a candidate that may buy more trials is looked at more than once, and its looks
+    /// share `false_accepts` evenly (Bonferroni).
+    pub fn rules(&self) -> Rules {
         let looks = self.max_trials.max(self.trials()).div_ceil(self.trials());
         Rules { false_accepts: self.false_accepts / f64::from(looks) }
     }

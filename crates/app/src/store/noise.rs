@@ -33,11 +33,18 @@ pub struct NoiseReport {
     /// The standard error of the difference over tasks; none for a single task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standard_error: Option<f64>,
-    /// How often a comparison may take chance for an effect.
+    /// The strategy that decides on this project; none in older files.
+    #[serde(default)]
+    pub acceptance: String,
+    /// How often one look of a comparison may take chance for an effect: `training.false_accepts`, shared among the looks that
+    /// `training.max_trials` allows.
     pub level: f64,
     /// How surely an effect of the smallest size would be found.
     pub power: f64,
-    /// The smallest effects that a comparison on these tasks would find, by trials.
+    /// So many tasks must differ, all for the better, before that can be rarer by chance than the level; 0 in older files.
+    #[serde(default)]
+    pub least_tasks: usize,
+    /// The smallest effects that a comparison on these tasks would find, by trials; none where they are too few to show any.
     pub smallest_effects: Vec<SmallestEffect>,
     /// Tasks whose score changed though nothing else did.
     pub changed: Vec<NoiseTask>,
@@ -88,20 +95,7 @@ impl NoiseReport {
         if self.missing > 0 {
             writeln!(out, "  {} tasks lack a score, and count nowhere", self.missing)?;
         }
-        if self.smallest_effects.is_empty() {
-            writeln!(out, "one task says nothing of chance")?;
-            return Ok(());
-        }
-        writeln!(
-            out,
-            "\nthe smallest improvement that these tasks can show (found in {} of cases, {} of false accepts)",
-            percent(self.power),
-            percent(self.level)
-        )?;
-        for SmallestEffect { repeats, effect } in &self.smallest_effects {
-            let trials = if *repeats == 1 { "trial of each task" } else { "trials of each task" };
-            writeln!(out, "  {:>5.1} points with {repeats} {trials}", effect * 100.0)?;
-        }
+        self.write_effects(out)?;
         if !self.changed.is_empty() {
             writeln!(out, "\ntasks that changed though nothing else did")?;
         }
@@ -111,6 +105,25 @@ impl NoiseReport {
         }
         if self.changed.len() > LISTED {
             writeln!(out, "  and {} more; `--json` has them", self.changed.len() - LISTED)?;
+        }
+        Ok(())
+    }
+
+    fn write_effects(&self, out: &mut String) -> std::fmt::Result {
+        let (level, power) = (self.level * 100.0, self.power * 100.0);
+        if self.smallest_effects.is_empty() {
+            let Self { tasks, least_tasks, .. } = self;
+            writeln!(out, "\n{tasks} tasks can show no improvement: {least_tasks} must get better, and none worse,")?;
+            return writeln!(out, "before that is rarer than {level:.1} % by chance; add tasks");
+        }
+        writeln!(out, "\nthe smallest improvement that `significant` would find on these tasks")?;
+        writeln!(out, "(about; in at least {power:.0} % of cases, with {level:.1} % of false accepts at each look)")?;
+        for SmallestEffect { repeats, effect } in &self.smallest_effects {
+            let trials = if *repeats == 1 { "trial of each task" } else { "trials of each task" };
+            writeln!(out, "  {:>5.1} points with {repeats} {trials}", effect * 100.0)?;
+        }
+        if self.acceptance == "greedy" {
+            writeln!(out, "this project accepts by `greedy`: whatever is higher, be it chance")?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use greensand_llm::Role;
-use greensand_optimizer::{PairedScores, Sample};
+use greensand_optimizer::{PairedScores, Sample, TrainingSettings};
 use greensand_types::{Task, TaskId};
 
 use super::TrainError;
@@ -99,9 +99,9 @@ async fn work(
         observer,
         interrupt,
     };
-    let (tasks, level) = (job.tasks, equipment.training.false_accepts);
+    let tasks = job.tasks;
     let ended = match measure(job).await {
-        Ok(measured) => Ok(report_of(tasks, &measured, &loaded, split, repeats, level)),
+        Ok(measured) => Ok(report_of(tasks, &measured, &loaded, split, &equipment.training)),
         Err((error, _)) => Err(Stop::from(error)),
     };
     let closed = close(&run, ended, "both measurements are done", |report| run.keep_noise(report));
@@ -113,9 +113,9 @@ fn report_of(
     measured: &Measured,
     loaded: &LoadedSet,
     split: Split,
-    repeats: u32,
-    level: f64,
+    training: &TrainingSettings,
 ) -> NoiseReport {
+    let (repeats, level) = (training.trials(), training.rules().false_accepts);
     let trials = measured.trial_scores();
     let half = |from: u32| -> Vec<Option<f64>> {
         let of_task = |scores: &Vec<Option<f64>>| {
@@ -142,21 +142,34 @@ fn report_of(
         second: paired.candidate_mean(),
         difference: paired.mean_difference(),
         standard_error: differences.and_then(|sample| sample.standard_error()),
+        acceptance: training.acceptance.name.into(),
         level,
         power: POWER,
+        least_tasks: least_tasks(level),
         smallest_effects: differences.map(|sample| smallest_effects(&sample, repeats, level)).unwrap_or_default(),
         changed: tasks.iter().zip(first.iter().zip(&second)).filter_map(changed).collect(),
     }
 }
 
-/// The smallest effects that a comparison would find, with these trials and with more of them.
+/// So many tasks all differ in one way by chance, each with a probability of a half, no more often than the level says.
+fn least_tasks(level: f64) -> usize {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is 1 to 30")]
+    let tasks = (1.0 / level.clamp(1e-9, 0.5)).log2().ceil() as usize;
+    tasks
+}
+
+/// The smallest effects that a comparison would find, with these trials and with more of them; none, if it would find none on so few
+/// tasks.
 ///
 /// The differences of an unchanged set are chance alone, whose variance falls with the number of trials. However little chance there
 /// is, so many tasks must differ that they could not all have fallen the same way by it.
 fn smallest_effects(sample: &Sample, repeats: u32, level: f64) -> Vec<SmallestEffect> {
-    let least_tasks = (1.0 / level.max(1e-9)).log2().ceil();
+    let least_tasks = least_tasks(level);
+    if sample.count() < least_tasks {
+        return Vec::new();
+    }
     #[expect(clippy::cast_precision_loss, reason = "no task set has 2^53 tasks")]
-    let least = (least_tasks / sample.count() as f64).min(1.0);
+    let least = least_tasks as f64 / sample.count() as f64;
     let effect = |times: u32| {
         let by_chance = sample.smallest_effect(level, POWER)? / f64::from(times).sqrt();
         Some(SmallestEffect { repeats: repeats.saturating_mul(times), effect: by_chance.max(least) })
@@ -178,6 +191,8 @@ mod tests {
         assert!((effects[2].effect - effects[0].effect / 2.0).abs() < 1e-9);
         let still = smallest_effects(&Sample::of(&[0.0; 20]).unwrap(), 1, 0.05);
         assert!(still.iter().all(|effect| (effect.effect - 0.25).abs() < 1e-9), "five of twenty tasks: {still:?}");
-        assert!(smallest_effects(&Sample::of(&[0.0]).unwrap(), 1, 0.05).is_empty());
+        assert_eq!((least_tasks(0.5), least_tasks(0.05), least_tasks(0.025), least_tasks(0.0)), (1, 5, 6, 30));
+        assert!(smallest_effects(&Sample::of(&[0.0; 4]).unwrap(), 1, 0.05).is_empty());
+        assert_eq!(smallest_effects(&Sample::of(&[0.0; 5]).unwrap(), 1, 0.05).len(), 4);
     }
 }
