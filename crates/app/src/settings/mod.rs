@@ -33,6 +33,7 @@ use std::path::{Path, PathBuf};
 
 use crate::Environment;
 use crate::store::{Manifest, ManifestSetting, RunFolder};
+use keys::Kind;
 use layer::TomlOrigin;
 
 /// The defaults with their comments, as a project file.
@@ -106,6 +107,25 @@ pub(crate) fn resolve_recorded(
     values.extend(layer::read_overrides(overrides, environment, &values)?);
     let file = directory.join(&manifest.file);
     build::build(values, file.parent().unwrap_or(&directory))
+}
+
+/// Gives the paths among recorded settings that lie in a folder the place of another folder. All of them come to be absolute.
+pub(crate) fn move_paths(settings: &mut [ManifestSetting], directory: &Path, from: &Path, to: &Path) {
+    let moved = |value: &mut serde_json::Value| {
+        let Some(path) = value.as_str().map(|path| directory.join(path)) else { return };
+        let path = path.strip_prefix(from).map_or_else(|_| path.clone(), |rest| to.join(rest));
+        *value = path.display().to_string().into();
+    };
+    for setting in settings {
+        match keys::find(&setting.key).map(|key| key.kind) {
+            Some(Kind::Path) => moved(&mut setting.value),
+            Some(Kind::PathList) => match setting.value.as_array_mut() {
+                Some(paths) => paths.iter_mut().for_each(moved),
+                None => moved(&mut setting.value),
+            },
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]

@@ -362,7 +362,12 @@ impl RunWriter {
         }
         self.journal.append(event)?;
         self.report().add(event);
-        Ok(())
+        match event {
+            JournalEvent::Stopped(_) if self.journal.upcoming()?.is_some() => {
+                Err(self.damaged_journal("it goes on behind the end of the run"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Keeps a warning for the report.

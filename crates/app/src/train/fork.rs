@@ -3,7 +3,7 @@ use std::time::SystemTime;
 
 use greensand_llm::Role;
 
-use super::recorded::{RecordedRunError, open_project};
+use super::recorded::{RecordedRunError, manifest_of, open_project};
 use crate::equipment::open_model;
 use crate::settings::{Overrides, is_free, is_measuring, resolve_recorded};
 use crate::spend::find_prices;
@@ -69,7 +69,7 @@ impl ForkError {
 /// the middle.
 pub fn fork(path: &Path, at: u32, overrides: &Overrides, environment: &Environment) -> Result<RunFolder, ForkError> {
     let folder = RunFolder::open(path).map_err(RecordedRunError::from)?;
-    let origin = folder.manifest().map_err(RecordedRunError::from)?;
+    let origin = manifest_of(&folder).map_err(RecordedRunError::from)?;
     if at > 0
         && let Some(key) = overrides.keys().find(|key| is_measuring(key))
     {

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use greensand_agent::{OpenScorerError, open_scorer};
@@ -6,7 +6,7 @@ use greensand_types::FunctionRuntime;
 
 use super::eras::Eras;
 use crate::project::{Project, Split, TaskSetError, TaskSets};
-use crate::settings::{Overrides, Settings, SettingsError, is_free, resolve_recorded};
+use crate::settings::{Overrides, Settings, SettingsError, is_free, move_paths, resolve_recorded};
 use crate::spend::{Ledger, find_prices};
 use crate::store::{Manifest, RunFolder, StoreError, id_of_text};
 use crate::{Environment, Equipment, EquipmentError};
@@ -81,7 +81,7 @@ impl RecordedRun {
     /// When the folder is none of a run, or its tasks are others by now.
     pub fn open(path: &Path, overrides: &Overrides, environment: &Environment) -> Result<Self, RecordedRunError> {
         let folder = RunFolder::open(path)?;
-        let manifest = folder.manifest()?;
+        let manifest = manifest_of(&folder)?;
         if let Some(key) = overrides.keys().find(|key| !is_free(key)) {
             return Err(RecordedRunError::Fixed { key: key.into(), run: path.display().to_string() });
         }
@@ -147,6 +147,28 @@ impl RecordedRun {
         };
         Ok(Ledger::new(settings.budget.caps, prices))
     }
+}
+
+/// Reads the manifest of a run.
+///
+/// Where the project file is no longer where it was, and the run lies in a folder that has one of that name, the project was moved:
+/// its paths are then those of there.
+pub(super) fn manifest_of(folder: &RunFolder) -> Result<Manifest, StoreError> {
+    let mut manifest = folder.manifest()?;
+    let directory = PathBuf::from(&manifest.directory);
+    let file = directory.join(&manifest.file);
+    let (Some(from), Some(name), false) = (file.parent(), file.file_name(), file.exists()) else {
+        return Ok(manifest);
+    };
+    let run = folder.path().canonicalize().unwrap_or_else(|_| folder.path().to_owned());
+    let Some(to) = run.ancestors().skip(1).find(|folder| folder.join(name).is_file()) else { return Ok(manifest) };
+    move_paths(&mut manifest.settings, &directory, from, to);
+    let mut fork = manifest.forked_from.as_mut();
+    while let Some(record) = fork {
+        move_paths(&mut record.until_then, &directory, from, to);
+        fork = record.forked_from.as_deref_mut();
+    }
+    Ok(Manifest { file: name.to_string_lossy().into_owned(), directory: to.display().to_string(), ..manifest })
 }
 
 fn path_text(folder: &RunFolder) -> String {

@@ -399,6 +399,44 @@ fn forked(run: &Path, at: u32, settings: &[&str]) -> Result<RunFolder, ForkError
     fork(run, at, &overrides(settings), &Environment::of([], run))
 }
 
+#[test]
+fn a_run_goes_on_where_its_project_was_moved_to() {
+    let folder = story();
+    let done = folder.train(&[]).unwrap();
+    let name = done.folder.path().file_name().unwrap().to_owned();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let moved = elsewhere.path().join("other-name");
+    std::fs::rename(folder.path(), &moved).unwrap();
+    let run = moved.join("runs").join(name);
+    let again = Again::open(&run, &[]);
+    assert_eq!(again.replay().unwrap().report, done.report);
+    assert!(again.asked().is_empty());
+    // A fork of it is made there, and finds what it needs there, too.
+    let fork = forked(&run, 1, &["training.patience=1"]).unwrap();
+    assert!(fork.path().starts_with(&moved), "{}", fork.path().display());
+    resume_fork(&fork);
+}
+
+#[test]
+fn a_journal_that_goes_on_behind_its_end_is_damaged() {
+    let folder = story();
+    let run = folder.train(&[]).unwrap().folder;
+    let journal = run.path().join("journal.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let last = text.lines().last().unwrap();
+    let more = last.replacen(
+        &format!("\"seq\":{}", text.lines().count() - 1),
+        &format!("\"seq\":{}", text.lines().count()),
+        1,
+    );
+    assert_ne!(more, last);
+    std::fs::write(&journal, format!("{text}{more}\n")).unwrap();
+    for ended in [Again::open(run.path(), &[]).replay(), Again::open(run.path(), &[]).resume()] {
+        let TrainErrorKind::Store(error) = ended.unwrap_err().kind else { panic!() };
+        assert!(error.to_string().contains("journal.jsonl"), "{error}");
+    }
+}
+
 /// Opens a fork with all its eras.
 fn resume_fork(run: &RunFolder) -> TrainReport {
     let (recorded, eras) = reopened(run.path());
