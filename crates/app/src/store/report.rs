@@ -160,6 +160,8 @@ pub struct ReportBuilder {
     written: BTreeMap<String, u32>,
     test: Vec<EvaluationRecord>,
     spend: SpendBuilder,
+    /// Whether what is measured from here on is none of the training: a comparison begins anew with epoch 0.
+    is_beyond_training: bool,
     /// Whether the journal says how the run ended.
     is_over: bool,
 }
@@ -179,6 +181,7 @@ impl ReportBuilder {
             JournalEvent::Reply(record) => self.add_reply(record),
             JournalEvent::Conversation(line) => self.add_conversation(line),
             JournalEvent::EvaluationDone(record) if record.split == TEST => self.test.push(record.clone()),
+            JournalEvent::EvaluationDone(_) if self.is_beyond_training => {}
             JournalEvent::EvaluationDone(record) => self.epoch(record.epoch).scores.push(record.clone()),
             JournalEvent::Step(record) => self.add_step(record),
             JournalEvent::Decision(record) => self.add_decision(record),
@@ -232,8 +235,8 @@ impl ReportBuilder {
             let functions = functions.iter().map(|draft| (draft, draft.content_id()));
             evidence.on_all(functions).into_iter().map(|evidence| self.function(evidence)).collect()
         };
-        let of_set =
-            |set: &Option<String>| self.test.iter().rev().find(|record| Some(&record.set) == set.as_ref()).cloned();
+        // The first: a comparison scores the same set again, with a vote or with other instructions.
+        let of_set = |set: &Option<String>| self.test.iter().find(|record| Some(&record.set) == set.as_ref()).cloned();
         if !self.test.is_empty() {
             report.test = Some(TestReport { initial: of_set(&report.initial), best: of_set(&report.best) });
         }
@@ -275,7 +278,7 @@ impl ReportBuilder {
     fn add_conversation(&mut self, line: &ConversationRecordLine) {
         // A set whose id is none was edited, and speaks for no function.
         let Ok(set) = line.set.parse() else { return };
-        if line.split == TEST {
+        if line.split == TEST || self.is_beyond_training {
             return;
         }
         self.evidence.note(&ConversationNote {
@@ -289,6 +292,8 @@ impl ReportBuilder {
 
     /// The first measurement of a run is that of the initial set, on the split that acceptance is decided on.
     fn add_start(&mut self, record: &EvaluationRecord) {
+        let is_earlier = |decided: &EpochReport| decided.decision.is_some() && record.epoch < decided.epoch;
+        self.is_beyond_training |= record.split != TEST && self.epochs.values().next_back().is_some_and(is_earlier);
         if self.report.initial.is_none() {
             self.report.initial = Some(record.set.clone());
             self.report.acceptance_split.clone_from(&record.split);
