@@ -125,6 +125,18 @@ pub struct UsageRecord {
     pub reasoning_tokens: u64,
 }
 
+impl UsageRecord {
+    /// Adds what other replies cost.
+    pub(crate) fn add(&mut self, usage: Self) {
+        let Self { requests, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens } = usage;
+        self.requests = self.requests.saturating_add(requests);
+        self.prompt_tokens = self.prompt_tokens.saturating_add(prompt_tokens);
+        self.cached_tokens = self.cached_tokens.saturating_add(cached_tokens);
+        self.completion_tokens = self.completion_tokens.saturating_add(completion_tokens);
+        self.reasoning_tokens = self.reasoning_tokens.saturating_add(reasoning_tokens);
+    }
+}
+
 fn one() -> u32 {
     1
 }

@@ -309,7 +309,7 @@ impl ReportBuilder {
             true => &mut self.report.optimizer_usage,
             false => &mut self.report.assistant_usage,
         };
-        add(usage, record.usage);
+        usage.add(record.usage);
         self.spend.add(record);
     }
 
@@ -341,11 +341,3 @@ fn call_note(record: &CallRecord) -> CallNote<'_> {
 
 /// The word for the split that nothing is decided on.
 pub(super) const TEST: &str = "test";
-
-pub(super) fn add(sum: &mut UsageRecord, usage: UsageRecord) {
-    sum.requests = sum.requests.saturating_add(usage.requests);
-    sum.prompt_tokens = sum.prompt_tokens.saturating_add(usage.prompt_tokens);
-    sum.cached_tokens = sum.cached_tokens.saturating_add(usage.cached_tokens);
-    sum.completion_tokens = sum.completion_tokens.saturating_add(usage.completion_tokens);
-    sum.reasoning_tokens = sum.reasoning_tokens.saturating_add(usage.reasoning_tokens);
-}

@@ -8,7 +8,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::records::{ReplyRecord, UsageRecord};
-use super::report::add;
 use crate::spend::{Money, Prices, RoleSpend, Spent};
 
 /// What a run has paid. What it took over from the run that it was forked from is not in it.
@@ -39,6 +38,12 @@ pub struct EpochSpend {
     pub assistant: UsageRecord,
     /// The optimizer's model.
     pub optimizer: UsageRecord,
+    /// What the assistant's model cost, in billionths of a dollar; none where its price is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assistant_nano_usd: Option<Money>,
+    /// What the optimizer's model cost, in billionths of a dollar; none where its price is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub optimizer_nano_usd: Option<Money>,
     /// Money in billionths of a dollar; none where a price is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nano_usd: Option<Money>,
@@ -56,17 +61,19 @@ impl SpendBuilder {
         let epoch = record.epoch;
         let spend = self.epochs.entry(epoch).or_insert_with(|| EpochSpend { epoch, ..EpochSpend::default() });
         let usage = if record.is_of(Role::Optimizer) { &mut spend.optimizer } else { &mut spend.assistant };
-        add(usage, record.usage);
+        usage.add(record.usage);
     }
 
-    /// Returns the sums, at prices.
+    /// Returns the sums, at prices. What an epoch cost is what it added to the sum, so that the parts make the whole however
+    /// each would be rounded.
     pub(super) fn finish(&self, prices: Option<&Prices>) -> SpendReport {
         let mut whole = EpochSpend::default();
         let mut epochs = Vec::new();
         for spend in self.epochs.values() {
-            add(&mut whole.assistant, spend.assistant);
-            add(&mut whole.optimizer, spend.optimizer);
-            epochs.push(EpochSpend { nano_usd: spend.at(prices).money, ..*spend });
+            let before = whole;
+            whole.assistant.add(spend.assistant);
+            whole.optimizer.add(spend.optimizer);
+            epochs.push(spend.added(&before, &whole, prices));
         }
         let money = |role| prices.and_then(|prices| whole.of(role, prices).money);
         SpendReport {
@@ -80,11 +87,41 @@ impl SpendBuilder {
 }
 
 impl EpochSpend {
-    fn of(&self, role: Role, prices: &Prices) -> Spent {
-        let usage = match role {
+    /// Returns the same with its money: what the whole cost after it, less what it cost before.
+    fn added(&self, before: &Self, after: &Self, prices: Option<&Prices>) -> Self {
+        let part = |role| {
+            let money = prices.and_then(|prices| {
+                let (before, after) = (before.of(role, prices).money?, after.of(role, prices).money?);
+                Some(after.minus(before))
+            });
+            Spent { money, ..self.counted_of(role) }
+        };
+        let (assistant, optimizer) = (part(Role::Assistant), part(Role::Optimizer));
+        Self {
+            assistant_nano_usd: assistant.money,
+            optimizer_nano_usd: optimizer.money,
+            nano_usd: prices.and_then(|_| assistant.plus(optimizer).money),
+            ..*self
+        }
+    }
+
+    /// Returns what a role's model cost, if that is known.
+    pub fn money_of(&self, role: Role) -> Option<Money> {
+        match role {
+            Role::Assistant => self.assistant_nano_usd,
+            Role::Optimizer => self.optimizer_nano_usd,
+        }
+    }
+
+    fn usage_of(&self, role: Role) -> UsageRecord {
+        match role {
             Role::Assistant => self.assistant,
             Role::Optimizer => self.optimizer,
-        };
+        }
+    }
+
+    fn of(&self, role: Role, prices: &Prices) -> Spent {
+        let usage = self.usage_of(role);
         RoleSpend { calls: usage.requests, usage: usage.into(), ..RoleSpend::default() }.at(prices.of(role))
     }
 
@@ -97,13 +134,14 @@ impl EpochSpend {
 
     /// Calls and tokens, without money.
     fn counted(&self) -> Spent {
-        let tokens =
-            [self.assistant, self.optimizer].map(|usage| usage.prompt_tokens.saturating_add(usage.completion_tokens));
-        Spent {
-            calls: self.assistant.requests.saturating_add(self.optimizer.requests),
-            tokens: tokens[0].saturating_add(tokens[1]),
-            money: None,
-        }
+        let [assistant, optimizer] = [Role::Assistant, Role::Optimizer].map(|role| self.counted_of(role));
+        Spent { money: None, ..assistant.plus(optimizer) }
+    }
+
+    fn counted_of(&self, role: Role) -> Spent {
+        let usage = self.usage_of(role);
+        let tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
+        Spent { calls: usage.requests, tokens, money: None }
     }
 }
 
@@ -125,15 +163,20 @@ impl SpendReport {
         writeln!(out, "\nspent {}", self.total())?;
         for epoch in &self.epochs {
             let amount = Spent { money: epoch.nano_usd, ..epoch.counted() };
-            writeln!(out, "  {:>3}  {amount}", epoch.epoch)?;
+            let [assistant, optimizer] = [Role::Assistant, Role::Optimizer].map(|role| known(epoch.money_of(role)));
+            writeln!(out, "  {:>3}  {amount} (assistant {assistant}, optimizer {optimizer})", epoch.epoch)?;
         }
         let parts = [(Role::Assistant, self.assistant_nano_usd), (Role::Optimizer, self.optimizer_nano_usd)];
         for (role, money) in parts {
-            let money = money.map_or_else(|| "unknown".into(), |money| money.to_string());
+            let money = known(money);
             writeln!(out, "  {role} {money} ({})", super::report_text::shown(&prices.of(role).describe()))?;
         }
         Ok(())
     }
+}
+
+fn known(money: Option<Money>) -> String {
+    money.map_or_else(|| "unknown".into(), |money| money.to_string())
 }
 
 #[cfg(test)]
@@ -162,10 +205,37 @@ mod tests {
         spent(RolePrice::Free { reason: "it is of this machine".into() }).write_text(&mut text).unwrap();
         assert_eq!(
             text,
-            "\nspent 3 calls, 1210 tokens, $0.00022\n    0  2 calls, 200 tokens, $0.00022\n    1  1 call, 1010 tokens, $0\n  \
+            "\nspent 3 calls, 1210 tokens, $0.00022\n    0  2 calls, 200 tokens, $0.00022 (assistant $0.00022, \
+             optimizer $0)\n    1  1 call, 1010 tokens, $0 (assistant $0, optimizer $0)\n  \
              assistant $0.00022 ($1.00 ($0 cached) for a million prompt tokens, $2.00 for a million reply tokens, from the test of \
              2026-01-02)\n  optimizer $0 (free: it is of this machine)\n"
         );
+    }
+
+    #[test]
+    fn the_parts_of_roles_and_epochs_make_the_whole_however_they_are_rounded() {
+        // Half of a billionth for each prompt token, a third for each of a reply.
+        let price = Price {
+            input: Money::of_nano_dollars(500_000),
+            cached_input: Money::ZERO,
+            output: Money::of_nano_dollars(333_333),
+        };
+        let priced = RolePrice::Priced { price, source: "the test".into() };
+        let mut builder = SpendBuilder::default();
+        for epoch in 0..50 {
+            builder.add(&reply("assistant", epoch, 1 + u64::from(epoch)));
+            builder.add(&reply("optimizer", epoch, 3));
+        }
+        let report = builder.finish(Some(&Prices { assistant: priced.clone(), optimizer: priced }));
+        let sum = |part: fn(&EpochSpend) -> Option<Money>| {
+            let parts = report.epochs.iter().map(|epoch| part(epoch).unwrap());
+            Some(parts.fold(Money::ZERO, Money::plus))
+        };
+        assert_eq!(sum(|epoch| epoch.assistant_nano_usd), report.assistant_nano_usd);
+        assert_eq!(sum(|epoch| epoch.optimizer_nano_usd), report.optimizer_nano_usd);
+        assert_eq!(sum(|epoch| epoch.nano_usd), report.nano_usd);
+        // 1275 prompt tokens and 500 of replies: 637.5 and 166.67, rounded up once.
+        assert_eq!(report.assistant_nano_usd, Some(Money::of_nano_dollars(805)));
     }
 
     #[test]
@@ -174,6 +244,7 @@ mod tests {
         assert_eq!((report.nano_usd, report.optimizer_nano_usd), (None, None));
         assert_eq!(report.assistant_nano_usd, Some(Money::of_nano_dollars(220_000)));
         assert_eq!(report.epochs[0].nano_usd, Some(Money::of_nano_dollars(220_000)));
+        assert_eq!((report.epochs[0].optimizer_nano_usd, report.epochs[1].nano_usd), (None, None));
         assert_eq!(report.total().to_string(), "3 calls, 1210 tokens, price unknown");
     }
 }
