@@ -7,25 +7,32 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// How many characters of a text are kept at its beginning.
-const HEAD: usize = 12_000;
-/// How many characters of a text are kept at its end.
-const TAIL: usize = 4_000;
+/// How many characters of a text are kept at its beginning and at its end. Where the texts are too many for that, it is the
+/// next of these.
+const KEPT: [(usize, usize); 4] = [(12_000, 4_000), (1_500, 500), (150, 50), (30, 10)];
+
+/// How many bytes of JSON a page has room for, escapes included. Its sections say most of it once more.
+const MOST_BYTES: usize = 8 << 20;
 
 /// Returns the value with every long text in it cut in the middle, which the text then says.
 ///
 /// It goes over the JSON of the value, so that a field that is added later is bounded as well.
 pub(super) fn bounded<T: Serialize + DeserializeOwned>(value: &T) -> serde_json::Result<T> {
     let mut json = serde_json::to_value(value)?;
-    cut(&mut json);
+    for kept in KEPT {
+        cut(&mut json, kept);
+        if embedded_json(&json)?.len() <= MOST_BYTES {
+            break;
+        }
+    }
     serde_json::from_value(json)
 }
 
-fn cut(value: &mut Value) {
+fn cut(value: &mut Value, (head, tail): (usize, usize)) {
     match value {
-        Value::String(text) if text.len() > HEAD + TAIL => *text = keep_ends(text, HEAD, TAIL),
-        Value::Array(values) => values.iter_mut().for_each(cut),
-        Value::Object(members) => members.values_mut().for_each(cut),
+        Value::String(text) if text.len() > head + tail => *text = keep_ends(text, head, tail),
+        Value::Array(values) => values.iter_mut().for_each(|value| cut(value, (head, tail))),
+        Value::Object(members) => members.values_mut().for_each(|value| cut(value, (head, tail))),
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
@@ -93,6 +100,18 @@ mod tests {
         assert!(text.starts_with("aü") && text.ends_with("üz"), "an end is lost");
         assert!(text.contains("[.. 84002 characters left out ..]"), "{}", &text[..200]);
         assert_eq!(cut["short"], "ü");
+    }
+
+    #[test]
+    fn many_long_texts_are_cut_further_until_the_page_has_room_for_them() {
+        let texts = vec![format!("a{}z", "x".repeat(20_000)); 4_000];
+        let value = serde_json::json!({ "texts": texts, "short": "as it is" });
+        let cut: Value = bounded(&value).unwrap();
+        let room = embedded_json(&cut).unwrap().len();
+        assert!(room <= MOST_BYTES, "{room}");
+        let text = cut["texts"][3_999].as_str().unwrap();
+        assert!(text.starts_with("ax") && text.ends_with("xz") && text.len() > 1_000, "{text}");
+        assert_eq!(cut["short"], "as it is");
     }
 
     #[test]

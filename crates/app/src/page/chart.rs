@@ -6,10 +6,12 @@ use crate::store::{DecisionKind, EvaluationRecord, Report};
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 280.0;
-const LEFT: f64 = 52.0;
+const LEFT: f64 = 64.0;
 const RIGHT: f64 = 16.0;
+/// Half the width of the end of an interval.
+const CAP: f64 = 5.0;
 const TOP: f64 = 14.0;
-const BOTTOM: f64 = 34.0;
+const BOTTOM: f64 = 48.0;
 
 /// The most epochs that have a label of their own.
 const LABELS: u32 = 12;
@@ -29,7 +31,8 @@ struct Point {
 /// Draws the score curve, or nothing where nothing was measured.
 pub(super) fn score_curve(report: &Report) -> Markup {
     let points = points(report);
-    let last = points.iter().map(|point| point.epoch).max().unwrap_or_default();
+    // Also epochs that measured nothing: the best set stays over them.
+    let last = report.epochs.iter().map(|epoch| epoch.epoch).max().unwrap_or_default();
     let x = |epoch: u32| LEFT + (WIDTH - LEFT - RIGHT) * f64::from(epoch) / f64::from(last.max(1));
     let y = |score: f64| TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - score.clamp(0.0, 1.0));
     let every = last.div_ceil(LABELS).max(1);
@@ -44,14 +47,15 @@ pub(super) fn score_curve(report: &Report) -> Markup {
                     text.axis x=(LEFT - 8.0) y=(px(at + 4.0)) text-anchor="end" { (percent) " %" }
                 }
                 @for epoch in (0..=last).step_by(every as usize) {
-                    text.axis x=(px(x(epoch))) y=(HEIGHT - 12.0) text-anchor="middle" { (epoch) }
+                    text.axis x=(px(x(epoch))) y=(HEIGHT - 28.0) text-anchor="middle" { (epoch) }
                 }
-                path.best d=(best_line(&points, x, y)) {}
+                text.axis x=(px((LEFT + WIDTH - RIGHT) / 2.0)) y=(HEIGHT - 6.0) text-anchor="middle" { "epoch" }
+                path.best d=(best_line(&points, last, x, y)) {}
                 @for point in &points {
                     g class=(class_of(point.decision)) {
                         title { (point.words) }
                         @if let Some([low, high]) = point.interval {
-                            line x1=(px(x(point.epoch))) x2=(px(x(point.epoch))) y1=(px(y(low))) y2=(px(y(high))) {}
+                            path d=(interval_line(x(point.epoch), y(low), y(high))) {}
                         }
                         circle cx=(px(x(point.epoch))) cy=(px(y(point.score))) r="5" {}
                     }
@@ -59,7 +63,8 @@ pub(super) fn score_curve(report: &Report) -> Markup {
             }
             p.legend {
                 span.accepted { "● accepted, or the initial set" } " " span.back { "○ rolled back" } " "
-                span.open { "◌ not decided" } " " span.line { "— the best set, " } span { "│ where the true score lies, with a confidence of 95 %" }
+                span.open { "◌ not decided" } " " span.accepted { "┄ the best set" } " "
+                span { "│ where the true score lies, with a confidence of 95\u{a0}%" }
             }
         }
     }
@@ -83,8 +88,8 @@ fn points(report: &Report) -> Vec<Point> {
         let measured: Vec<_> = records.iter().map(|record| super::parts::score_words(record)).collect();
         let words = format!("epoch {}: {}", epoch.epoch, measured.join("; then "));
         // That of some of the trials is not that of the score.
-        let interval =
-            record.interval.filter(|_| records.len() == 1).filter(|ends| ends.iter().all(|end| end.is_finite()));
+        let is_of_all = records.iter().all(|other| other.first_trial == record.first_trial);
+        let interval = record.interval.filter(|ends| is_of_all && ends.iter().all(|end| end.is_finite()));
         points.push(Point { epoch: epoch.epoch, score, interval, decision, best, words });
     }
     points
@@ -109,13 +114,23 @@ fn class_of(decision: Option<DecisionKind>) -> &'static str {
 }
 
 /// The best score stays until a set takes its place: steps, not slopes.
-fn best_line(points: &[Point], x: impl Fn(u32) -> f64, y: impl Fn(f64) -> f64) -> String {
+fn best_line(points: &[Point], last: u32, x: impl Fn(u32) -> f64, y: impl Fn(f64) -> f64) -> String {
     let mut path = String::new();
     for point in points {
         let (at, best) = (px(x(point.epoch)), px(y(point.best)));
         path += &if path.is_empty() { format!("M{at} {best}") } else { format!("H{at}V{best}") };
     }
+    if !path.is_empty() {
+        path += &format!("H{}", px(x(last)));
+    }
     path
+}
+
+/// An upright line with a bar at either end.
+fn interval_line(x: f64, low: f64, high: f64) -> String {
+    let (left, right) = (px(x - CAP), px(x + CAP));
+    let (x, low, high) = (px(x), px(low), px(high));
+    format!("M{x} {low}V{high}M{left} {low}H{right}M{left} {high}H{right}")
 }
 
 fn px(place: f64) -> String {

@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 use super::bounds::bounded;
 use crate::causes::with_causes;
 use crate::diff::{SetDiff, diff_sets};
-use crate::store::{Manifest, Report, RunFolder, StoreError, StoredSet};
+use crate::store::{
+    CompareReport, InstructionsRecord, JournalEvent, Manifest, NoiseReport, Report, RunFolder, StoreError, StoredSet,
+};
 
 /// The number of the form of a [`ReportPage`].
 pub const PAGE_FORMAT: u32 = 1;
 
-/// How many bytes of diffs a page holds; the rest is left out with a warning.
+/// How many bytes of diffs a page holds; the rest is left out, and says so.
 const MOST_DIFF_BYTES: usize = 4 << 20;
 
 /// What the page of a run tells.
@@ -31,6 +33,15 @@ pub struct ReportPage {
     pub whole: Option<SetDiff>,
     /// The functions of the best set.
     pub sources: Vec<FunctionSource>,
+    /// What a comparison of ways found; in a run of `greensand compare` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<CompareReport>,
+    /// The rewritings of the instructions; in a run of `greensand compare` only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instructions: Vec<InstructionsRecord>,
+    /// What a measurement of noise found; in a run of `greensand noise` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<NoiseReport>,
 }
 
 /// What a step changed.
@@ -79,7 +90,11 @@ impl ReportPage {
         let whole = ends.and_then(|(initial, best)| sets.diff(initial, best));
         let best = report.best.as_deref().and_then(|best| sets.get(best));
         let sources = best.iter().flat_map(|set| &set.functions).map(FunctionSource::of).collect();
-        let mut page = Self { format: PAGE_FORMAT, report, manifest, steps, whole, sources };
+        let comparison = run.comparison().unwrap_or_else(|error| sets.nothing("what was compared", &error));
+        let noise = run.noise().unwrap_or_else(|error| sets.nothing("what was measured", &error));
+        let instructions = rewritings(run)?;
+        let mut page =
+            Self { format: PAGE_FORMAT, report, manifest, steps, whole, sources, comparison, instructions, noise };
         for problem in sets.problems {
             // The report says already that the best set cannot be read.
             if !page.report.warnings.iter().any(|warning| problem.ends_with(warning.as_str())) {
@@ -100,6 +115,16 @@ impl FunctionSource {
             source: draft.source.to_string(),
         }
     }
+}
+
+fn rewritings(run: &RunFolder) -> Result<Vec<InstructionsRecord>, StoreError> {
+    let mut rewritings = Vec::new();
+    for event in run.journal()? {
+        if let JournalEvent::Instructions(record) = event? {
+            rewritings.push(record);
+        }
+    }
+    Ok(rewritings)
 }
 
 /// The sets of a run, each read once.
@@ -129,6 +154,11 @@ impl Sets<'_> {
             }
         }
         Some(diff)
+    }
+
+    fn nothing<T>(&mut self, what: &str, error: &StoreError) -> Option<T> {
+        self.problem(what, error);
+        None
     }
 
     fn problem(&mut self, what: &str, error: &StoreError) {

@@ -12,11 +12,12 @@ use sha2::{Digest, Sha256};
 use super::bounds::{embedded_json, spelt_out};
 use super::chart::score_curve;
 use super::data::ReportPage;
+use super::findings::{noise_found, rewritings, ways_compared};
 use super::parts::{badge, percent, score_words, set_diff, short, thousands};
 use crate::spend::Money;
 use crate::store::{
     ComparisonRecord, CreditReport, EpochReport, EvaluationRecord, FunctionReport, Manifest, ProposalRecord, Report,
-    ShareReport, UsageRecord,
+    RunKind, ShareReport, UsageRecord,
 };
 
 const STYLE: &str = include_str!("style.css");
@@ -39,15 +40,26 @@ impl ReportPage {
                 body {
                     (head(self))
                     (warnings(report))
-                    h2 { "Scores" }
-                    (score_curve(report))
-                    (scores(report))
-                    h2 { "Steps" }
-                    @for epoch in &report.epochs { (step(self, epoch)) }
-                    h2 { "Functions of the best set" }
-                    (functions(self))
-                    h2 { "Refused proposals" }
-                    (refused(report))
+                    @match kind(self) {
+                        RunKind::Train => { (training(self)) }
+                        RunKind::Noise => {
+                            h2 { "Noise" }
+                            (noise_found(self.noise.as_ref()))
+                            h2 { "Measured" }
+                            (measured(report))
+                        }
+                        RunKind::Eval => {
+                            h2 { "Measured" }
+                            (measured(report))
+                        }
+                        RunKind::Compare => {
+                            h2 { "Comparison" }
+                            (ways_compared(self.comparison.as_ref()))
+                            (training(self))
+                            h2 { "Rewritten instructions" }
+                            (rewritings(&self.instructions))
+                        }
+                    }
                     h2 { "Spend" }
                     (spend(report))
                     @if let Some(manifest) = &self.manifest { (started_with(manifest)) }
@@ -56,6 +68,34 @@ impl ReportPage {
             }
         };
         spelt_out(&page.into_string()).into_owned()
+    }
+}
+
+/// Returns what the run did; without its description, what runs mostly do.
+fn kind(page: &ReportPage) -> RunKind {
+    page.manifest.as_ref().map_or(RunKind::Train, |manifest| manifest.kind)
+}
+
+/// What was measured of a set where nothing was learned.
+fn measured(report: &Report) -> Markup {
+    let of_test = report.test.as_ref().and_then(|test| test.initial.as_ref());
+    let records: Vec<_> = report.epochs.iter().flat_map(|epoch| &epoch.scores).chain(of_test).cloned().collect();
+    html! { @if records.is_empty() { p.none { "Nothing was measured." } } @else { (measurements(&records)) } }
+}
+
+/// The learning of functions.
+fn training(page: &ReportPage) -> Markup {
+    let report = &page.report;
+    html! {
+        h2 { "Scores" }
+        (score_curve(report))
+        (scores(report))
+        h2 { "Steps" }
+        @for epoch in &report.epochs { (step(page, epoch)) }
+        h2 { "Functions of the best set" }
+        (functions(page))
+        h2 { "Refused proposals" }
+        (refused(report))
     }
 }
 
@@ -78,7 +118,11 @@ fn head(page: &ReportPage) -> Markup {
             @if let Some(fork) = &manifest.forked_from { p { "Forked from " code { (fork.run) } " at epoch " (fork.at) "." } }
         }
         @match &report.stop {
-            Some(stop) => p { "Ended (" (stop.kind) "): " (stop.reason) },
+            Some(stop) if stop.is_the_end() => p { "Finished (" (stop.kind) "): " (stop.reason) },
+            Some(stop) => {
+                p.warn { "Stopped (" (stop.kind) "): " (stop.reason) }
+                p { "It can be taken up again, with " code { "greensand resume" } "." }
+            },
             None => p.warn { "Not finished: the run is under way, or its process was ended." },
         }
     }
@@ -103,7 +147,7 @@ fn scores(report: &Report) -> Markup {
         p.dim { "Acceptance is decided on " (report.acceptance_split) "." }
         @if test.is_some() {
             p { "On test, which nothing was decided on:" }
-            table {
+            table.facts {
                 @for (name, record) in tests {
                     @if let Some(record) = record { tr { th { (name) } td { (score_words(record)) } } }
                 }
@@ -135,7 +179,7 @@ fn step(page: &ReportPage, epoch: &EpochReport) -> Markup {
             @if let Some(step) = &epoch.step {
                 @if step.proposals.is_empty() { p.dim { "Nothing was proposed." } }
                 @else { ul { @for proposal in &step.proposals { li { (proposed(proposal)) } } } }
-                p.dim { "The step ended: " (step.end) ", after " (thousands(step.usage.requests)) " replies." }
+                p.dim { "The step ended: " (step.end) ", after " (thousands(step.usage.requests)) " of the optimizer's replies." }
                 @if let Some(error) = &step.error { p.bad { "It was cut short: " (error) } }
             }
             @if let Some(step) = diff { (set_diff(&step.diff)) }
@@ -163,7 +207,7 @@ fn comparison_words(comparison: &ComparisonRecord) -> String {
 
 fn measurements(scores: &[EvaluationRecord]) -> Markup {
     html! {
-        table {
+        table.facts {
             @for record in scores {
                 tr { th { (record.split) } td { (score_words(record)) } td.dim { "set " code { (short(&record.set)) } } }
             }
@@ -208,10 +252,10 @@ fn function_card(page: &ReportPage, function: &FunctionReport) -> Markup {
     let source = page.sources.iter().find(|source| source.name == function.name);
     html! {
         article {
-            h3 { code { (function.name) } " " span.dim { (since(function)) } }
+            h3 { code { (function.name) } " " span.since { (since(function)) } }
             @if let Some(source) = source { p.reason { (source.description) } }
-            table {
-                tr { th { "calls" } td { (function.calls) @for (class, count) in &function.outcomes { ", " (count) " " (class) } } }
+            table.facts {
+                tr { th { "calls" } td { (function.calls) (outcomes(function)) } }
                 tr { th { "tasks" } td { (function.tasks) " used it, " (function.solved) " of them solved so" } }
                 tr { th { "solved with it" } td { (share(function.used)) } }
                 tr { th { "solved without it" } td { (share(function.without)) ", on the same tasks" } }
@@ -227,6 +271,11 @@ fn function_card(page: &ReportPage, function: &FunctionReport) -> Markup {
             }
         }
     }
+}
+
+fn outcomes(function: &FunctionReport) -> String {
+    let classes: Vec<_> = function.outcomes.iter().map(|(class, count)| format!("{count} {class}")).collect();
+    if classes.is_empty() { String::new() } else { format!(": {}", classes.join(", ")) }
 }
 
 fn credit_table(credit: &CreditReport) -> Markup {
@@ -288,13 +337,13 @@ fn refused(report: &Report) -> Markup {
     let refused: Vec<(u32, ProposalRecord)> = report.epochs.iter().flat_map(of_epoch).collect();
     html! {
         @if refused.is_empty() { p.none { "None." } } @else {
-            div.wide { table {
-                tr { th { "epoch" } th { "action" } th { "function" } th { "gate" } th { "reason" } }
+            div.wide { table.proposals {
+                tr { th { "epoch" } th { "action" } th.name { "function" } th { "gate" } th { "reason" } }
                 @for (epoch, proposal) in &refused {
                     tr {
                         td { (epoch) }
                         td { (proposal.action) }
-                        td { code { (proposal.function.as_deref().unwrap_or_default()) } }
+                        td.name { code { (proposal.function.as_deref().unwrap_or_default()) } }
                         td { (proposal.gate.as_deref().unwrap_or_default()) }
                         td.reason { (proposal.reason.as_deref().unwrap_or_default()) }
                     }
@@ -315,6 +364,7 @@ fn spend(report: &Report) -> Markup {
         div.wide { table {
             tr { th { "role" } (spend_heads()) }
             @for (role, usage, money) in roles { tr { th { (role) } (spend_cells(usage, money)) } }
+            tr.sum { th { "both" } (spend_cells(both(report.assistant_usage, report.optimizer_usage), spend.nano_usd)) }
         } }
         @if let Some(prices) = &spend.prices {
             @for role in Role::ALL { p.dim { "Price of the " (role.as_str()) "'s model: " (prices.of(role).describe()) } }
@@ -324,11 +374,11 @@ fn spend(report: &Report) -> Markup {
             div.wide { table {
                 tr { th { "epoch" } th { "role" } (spend_heads()) }
                 @for epoch in &spend.epochs {
-                    tr { td { (epoch.epoch) } td { "assistant" } (usage_cells(epoch.assistant)) td.number { } }
-                    tr { td { } td { "optimizer" } (usage_cells(epoch.optimizer)) td.number { (money_words(epoch.nano_usd)) } }
+                    tr { td { (epoch.epoch) } td { "assistant" } (spend_cells(epoch.assistant, epoch.assistant_nano_usd)) }
+                    tr { td { } td { "optimizer" } (spend_cells(epoch.optimizer, epoch.optimizer_nano_usd)) }
+                    tr.sum { td { } td { "both" } (spend_cells(both(epoch.assistant, epoch.optimizer), epoch.nano_usd)) }
                 }
             } }
-            p.dim { "The cost of an epoch is that of both." }
         }
     }
 }
@@ -339,13 +389,18 @@ fn spend_heads() -> Markup {
 }
 
 fn spend_cells(usage: UsageRecord, money: Option<Money>) -> Markup {
-    html! { (usage_cells(usage)) td.number { (money_words(money)) } }
-}
-
-fn usage_cells(usage: UsageRecord) -> Markup {
     let UsageRecord { requests, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens } = usage;
     let numbers = [requests, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens];
-    html! { @for number in numbers { td.number { (thousands(number)) } } }
+    html! {
+        @for number in numbers { td.number { (thousands(number)) } }
+        td.number { (money_words(money)) }
+    }
+}
+
+fn both(assistant: UsageRecord, optimizer: UsageRecord) -> UsageRecord {
+    let mut sum = assistant;
+    sum.add(optimizer);
+    sum
 }
 
 fn money_words(money: Option<Money>) -> String {
@@ -357,16 +412,16 @@ fn started_with(manifest: &Manifest) -> Markup {
         h2 { "Started with" }
         details {
             summary { (counted(manifest.settings.len(), "setting")) }
-            table {
+            div.wide { table {
                 tr { th { "setting" } th { "value" } th { "from" } }
                 @for setting in &manifest.settings {
                     tr { td { code { (setting.key) } } td { code { (setting.value.to_string()) } } td.dim { (setting.source) } }
                 }
-            }
+            } }
         }
         details {
             summary { (counted(manifest.tasks.len(), "task file")) }
-            table {
+            div.wide { table {
                 tr { th { "file" } th { "split" } th.number { "tasks" } th { "digest" } }
                 @for file in &manifest.tasks {
                     tr {
@@ -376,7 +431,7 @@ fn started_with(manifest: &Manifest) -> Markup {
                         td { code { (short(&file.digest)) } }
                     }
                 }
-            }
+            } }
         }
         @if !manifest.command.is_empty() { p.dim { "Command: " code { (manifest.command.join(" ")) } } }
     }

@@ -11,6 +11,7 @@
 mod bounds;
 mod chart;
 mod data;
+mod findings;
 mod html;
 mod parts;
 

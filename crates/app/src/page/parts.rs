@@ -6,9 +6,15 @@ use maud::{Markup, html};
 use crate::diff::{Change, SetDiff};
 use crate::store::{DecisionKind, EvaluationRecord};
 
-/// Returns a share of 1 in per cent.
+/// Returns a share of 1 in per cent. The sign stays with its number at the end of a line.
 pub(super) fn percent(score: f64) -> String {
-    format!("{:.1} %", score * 100.0)
+    format!("{:.1}\u{a0}%", score * 100.0)
+}
+
+/// Returns a difference of shares in points, with from where to where the true one lies.
+pub(super) fn point_words(difference: f64, interval: Option<[f64; 2]>) -> String {
+    let interval = interval.map(|[low, high]| format!(", 95\u{a0}%: {:+.1} to {:+.1}", low * 100.0, high * 100.0));
+    format!("{:+.1} points{}", difference * 100.0, interval.unwrap_or_default())
 }
 
 /// Returns what came out of a measurement.
@@ -16,7 +22,7 @@ pub(super) fn score_words(record: &EvaluationRecord) -> String {
     let mean = record.score.map_or_else(|| "no score".into(), percent);
     let missing = if record.missing > 0 { format!(", {} missing", record.missing) } else { String::new() };
     let calls = counted(record.calls, "call");
-    let interval = record.interval.map(|[low, high]| format!(", 95 %: {} to {}", percent(low), percent(high)));
+    let interval = record.interval.map(|[low, high]| format!(", 95\u{a0}%: {} to {}", percent(low), percent(high)));
     let interval = interval.unwrap_or_default();
     format!("{mean}, {} of {} solved, {calls}{missing}{interval}", record.solved, record.attempts())
 }

@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 
 use greensand_llm::{RecordedReply, Role};
 use greensand_types::{FunctionDraft, TokenUsage};
+use serde::de::DeserializeOwned;
 
 use super::StoreError;
+use super::compare::{COMPARE_FORMAT, CompareReport};
 use super::credit::{CREDIT_FORMAT, CreditReport};
 use super::files::{read_json, read_text};
 use super::function_set::{StoredSet, load_set};
 use super::journal::{JournalEvent, JournalReader};
 use super::manifest::{MANIFEST_FORMAT, Manifest};
+use super::noise::{NOISE_FORMAT, NoiseReport};
 use super::process::ProcessRecord;
 use super::records::{DecisionKind, ReplyRecord, SentRecord};
 use super::report::{Report, ReportBuilder};
@@ -267,6 +270,27 @@ impl RunFolder {
             Ok(_) => {}
             Err(error) => report.warnings.push(format!("the credit of functions is left out: {}", with_causes(&error))),
         }
+    }
+
+    /// Reads what a comparison of ways found; nothing in a run that has not come to it, or does something else.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read, is damaged, or has a later format.
+    pub fn comparison(&self) -> Result<Option<CompareReport>, StoreError> {
+        self.finding(COMPARE, COMPARE_FORMAT)
+    }
+
+    /// Reads what a measurement of noise found; nothing in a run that has not come to it, or does something else.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read, is damaged, or has a later format.
+    pub fn noise(&self) -> Result<Option<NoiseReport>, StoreError> {
+        self.finding(NOISE, NOISE_FORMAT)
+    }
+
+    fn finding<T: DeserializeOwned>(&self, file: &str, format: u32) -> Result<Option<T>, StoreError> {
+        let path = self.path.join(file);
+        if path.is_file() { read_json(&path, format).map(Some) } else { Ok(None) }
     }
 
     /// Reads the replies of a role in the order in which they came, for the `replay` backend.

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use greensand_app::store::{ArmReport, CompareReport, JournalEvent, Reopening, RunKind};
+use greensand_app::page::ReportPage;
+use greensand_app::store::{ArmReport, CompareReport, EvaluationRecord, JournalEvent, Reopening, RunKind};
 use greensand_app::{
     CompareDone, Equipment, Interrupt, ModelBackend, ModelError, Project, RunDone, Silent, TrainError, compare,
 };
@@ -110,6 +111,26 @@ fn each_way_does_its_best_and_all_are_compared_on_unseen_tasks() {
     assert_eq!(run.manifest().unwrap().kind, RunKind::Compare);
     let text = report.to_text();
     assert!(text.contains("self_consistency") && text.contains("+25.0 points"), "{text}");
+    let html = ReportPage::of(&run).unwrap().to_html();
+    for said in ["against the model alone", "self consistency", "+25.0 points", "Small sums are 6."] {
+        assert!(html.contains(said), "the page lacks {said}");
+    }
+}
+
+#[test]
+fn the_report_of_a_comparison_tells_of_its_training_and_not_of_what_was_measured_after_it() {
+    let folder = folder();
+    let (_, CompareDone { folder: run, .. }, _) = compared(&folder);
+    let report = run.report().unwrap();
+    let solved = |record: Option<EvaluationRecord>| record.unwrap().solved;
+    let test = report.test.unwrap();
+    // The model alone solves one of them, a vote or other instructions with the same set two.
+    assert_eq!((solved(test.initial), solved(test.best)), (1, 2));
+    for epoch in report.epochs {
+        let splits: Vec<_> = epoch.scores.iter().map(|record| (&record.split, &record.set)).collect();
+        let once: std::collections::BTreeSet<_> = splits.iter().collect();
+        assert_eq!(splits.len(), once.len(), "epoch {}: {splits:?}", epoch.epoch);
+    }
 }
 
 fn compared_again(run: &std::path::Path, how: Reopening) -> (Result<CompareDone, TrainError>, usize) {

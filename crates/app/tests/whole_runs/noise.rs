@@ -1,5 +1,6 @@
 //! How far the scores of an unchanged set differ, through the folder of a run.
 
+use greensand_app::page::ReportPage;
 use greensand_app::store::{Reopening, RunFolder, RunKind};
 use greensand_app::{Interrupt, NoiseDone, RunDone, SetSource, Silent, TrainError, noise};
 
@@ -30,6 +31,10 @@ fn an_unchanged_set_is_measured_in_two_draws_and_what_differs_is_chance() {
     assert_eq!(run.manifest().unwrap().kind, RunKind::Noise);
     assert_eq!(run.report().unwrap().stop.unwrap().kind, "measured");
     assert!(run.path().join("noise.json").is_file());
+    let html = ReportPage::of(&run).unwrap().to_html();
+    for said in ["The same set, measured twice on 4 tasks", "+25.0 points ± 25.0", "validation-3-3"] {
+        assert!(html.contains(said), "the page lacks {said}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use greensand_app::page::{ReportPage, write_page};
 use greensand_app::store::RunFolder;
 use serde_json::Value;
 
-use crate::support::{ASSISTANT, Folder, writes};
+use crate::support::{ASSISTANT, Folder, SILENT_OPTIMIZER, writes};
 
 /// A run that accepts one function, rolls one back, and refuses what its examples contradict.
 fn trained() -> (Folder, RunFolder) {
@@ -49,6 +49,7 @@ fn a_page_tells_what_happened_and_holds_its_data_once_more() {
     let spend = &page.report.spend;
     assert!(spend.epochs.iter().any(|epoch| epoch.epoch == 2 && epoch.optimizer.requests > 0), "{spend:?}");
     assert!(html.contains("By epoch") && html.contains("The run has cost $0."), "{spend:?}");
+    assert!(spend.epochs.iter().all(|epoch| epoch.optimizer_nano_usd.is_some()), "{spend:?}");
 }
 
 #[test]
@@ -113,4 +114,13 @@ fn a_run_without_settings_and_sets_still_has_a_page() {
     let path = write_page(&run, None).unwrap();
     assert_eq!(path, run.path().join("report.html"));
     assert_eq!(std::fs::read_to_string(path).unwrap(), html);
+}
+
+#[test]
+fn a_run_that_was_stopped_says_so_and_how_it_goes_on() {
+    let rules = [ASSISTANT, SILENT_OPTIMIZER];
+    let folder = Folder::new("[training]\nepochs = 3", &rules);
+    let run = folder.train(&["budget.max_calls=3"]).unwrap().folder;
+    let html = ReportPage::of(&run).unwrap().to_html();
+    assert!(html.contains("Stopped (budget_spent)") && html.contains("greensand resume"), "{html}");
 }
