@@ -1,6 +1,7 @@
 //! What two function sets differ in: functions that came, went or changed, with their sources line by line.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use greensand_types::FunctionDraft;
 use schemars::JsonSchema;
@@ -8,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
 use crate::store::StoredSet;
+
+/// How long the smallest difference of two files is looked for. A larger one is told of long files that have little in common.
+const LOOKING: Duration = Duration::from_millis(300);
 
 /// What two sets differ in, in the order of the names. Functions that are alike are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -77,7 +81,7 @@ fn unified(file: &str, [before, after]: &[String; 2]) -> String {
     if before == after {
         return String::new();
     }
-    let diff = TextDiff::from_lines(before.as_str(), after.as_str());
+    let diff = TextDiff::configure().timeout(LOOKING).diff_lines(before.as_str(), after.as_str());
     let mut unified = diff.unified_diff();
     unified.context_radius(3).header(&format!("a/{file}"), &format!("b/{file}")).to_string()
 }
@@ -100,4 +104,20 @@ fn signature_text(draft: &FunctionDraft) -> String {
         draft.language,
         examples.concat()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn long_files_that_have_nothing_in_common_are_compared_in_bounded_time() {
+        let lines = |from: u32| (from..from + 100_000).map(|line| format!("{line}\n")).collect::<String>();
+        let begun = Instant::now();
+        let diff = unified("f.py", &[lines(0), lines(1_000_000)]);
+        assert!(begun.elapsed() < 20 * LOOKING, "{:?}", begun.elapsed());
+        assert!(diff.contains("\n-99999\n") && diff.contains("\n+1099999\n"), "a line is lost");
+    }
 }
