@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use greensand_llm::ChatReply;
 use greensand_optimizer::{
-    Decision, EvidenceBook, Optimizer, OptimizerError, OptimizerSettings, RecordError, StepInput, StepSettings,
-    StopReason, TrainingSettings, propose,
+    Decision, Optimizer, OptimizerError, OptimizerSettings, RecordError, StepSettings, StopReason, TrainingSettings,
+    propose,
 };
 use greensand_types::{
     Encoding, Entry, FunctionRuntime, FunctionSet, Gate, Invocation, JsonText, Limits, Proposal, Registration,
@@ -22,8 +22,8 @@ use greensand_types::{
 };
 use serde_json::{Value, json};
 use support::{
-    Model, Toy, block_on, call, calls, conversation, definition, raised, record, record_with_call, set, settings, task,
-    text, times,
+    Model, Toy, block_on, call, calls, conversation, definition, raised, record, record_with_call, set, settings,
+    step_input, task, text, times,
 };
 
 fn optimizer_from(initial: Arc<FunctionSet>, replies: Vec<Option<ChatReply>>) -> Optimizer {
@@ -67,14 +67,7 @@ fn step(replies: Vec<ChatReply>, settings: &StepSettings) -> (StepReport, Model)
     let model = Model::says(replies);
     let best = Arc::new(FunctionSet::empty());
     let records = [record("t1", &best, false)];
-    let input = StepInput {
-        best: &best,
-        evidence: &EvidenceBook::new(),
-        records: &records,
-        failures: &[],
-        success_rate: 0.0,
-        epoch: 1,
-    };
+    let input = step_input(&best, &records);
     let report = block_on(propose(input, &model, &Toy::default(), settings)).unwrap();
     (report, model)
 }
@@ -184,14 +177,7 @@ fn defect_09_records_are_owned_and_stay_what_they_were() {
         conversation(&shared, &best, "first words").close(support::verdict(false)),
         conversation(&task("t1", "?", "42"), &best, "second words").close(support::verdict(false)),
     ];
-    let input = StepInput {
-        best: &best,
-        evidence: &EvidenceBook::new(),
-        records: &records,
-        failures: &[],
-        success_rate: 0.0,
-        epoch: 1,
-    };
+    let input = step_input(&best, &records);
     let _ = block_on(propose(input, &model, &Toy::default(), &settings())).unwrap();
     let seen = format!("{:?}", model.requests()[0].messages);
     assert!(seen.contains("first words") && seen.contains("second words") && !seen.contains("later words"));
@@ -302,14 +288,7 @@ fn defect_19_prompts_are_bounded_and_usage_is_reported() {
             .map(|index| record_with_call(&format!("t{index}"), &best, "double", raised(&"e".repeat(3000)), false))
             .collect();
         let model = Model::says([text("TERMINATE")]);
-        let input = StepInput {
-            best: &best,
-            evidence: &EvidenceBook::new(),
-            records: &records,
-            failures: &[],
-            success_rate: 0.0,
-            epoch: 1,
-        };
+        let input = step_input(&best, &records);
         let report = block_on(propose(input, &model, &Toy::default(), &settings())).unwrap();
         assert_eq!((report.usage.requests, report.usage.prompt_tokens, report.usage.completion_tokens), (1, 100, 10));
         format!("{:?}", model.requests()[0].messages).len()
@@ -323,14 +302,7 @@ fn defect_20_a_model_that_does_not_answer_is_an_error_and_nobody_else_is_asked()
     // That a backend or model without a name is refused is shown by `greensand-llm`; here, that a step has no second one.
     let model = Model::with([None, Some(text("TERMINATE"))]);
     let best = Arc::new(FunctionSet::empty());
-    let input = StepInput {
-        best: &best,
-        evidence: &EvidenceBook::new(),
-        records: &[],
-        failures: &[],
-        success_rate: 0.0,
-        epoch: 1,
-    };
+    let input = step_input(&best, &[]);
     let error = block_on(propose(input, &model, &Toy::default(), &settings())).unwrap_err();
     assert_eq!((error.kind.to_string().as_str(), model.requests().len()), ("too many requests", 1));
 }

@@ -14,18 +14,13 @@ use greensand_optimizer::{
 };
 use greensand_types::{BoxFuture, FunctionSet, Message, Proposal, StepEnd, StepReport};
 use serde_json::{Value, json};
-use support::{Model, Toy, block_on, call, calls, definition, length, record, set, settings, silent, text, times};
+use support::{
+    Model, Toy, block_on, call, calls, definition, length, record, set, settings, silent, step_input, text, times,
+};
 
 fn step_from(best: &Arc<FunctionSet>, model: &Model, settings: &StepSettings) -> StepReport {
     let records = [record("t1", best, false), record("t2", best, true)];
-    let input = StepInput {
-        best,
-        evidence: &EvidenceBook::new(),
-        records: &records,
-        failures: &[],
-        success_rate: 0.5,
-        epoch: 1,
-    };
+    let input = StepInput { success_rate: 0.5, ..step_input(best, &records) };
     block_on(propose(input, model, &Toy::default(), settings)).unwrap()
 }
 
@@ -289,14 +284,7 @@ fn the_model_is_told_when_it_repeats_a_set_that_was_undone() {
     let best = Arc::new(FunctionSet::empty());
     let failures = [support::failed(&set(&[times("double", 2)]), 3, 0.1)];
     let model = Model::says([call("add_function", times("double", 2)), text("TERMINATE")]);
-    let input = StepInput {
-        best: &best,
-        evidence: &EvidenceBook::new(),
-        records: &[],
-        failures: &failures,
-        success_rate: 0.5,
-        epoch: 4,
-    };
+    let input = StepInput { failures: &failures, success_rate: 0.5, epoch: 4, ..step_input(&best, &[]) };
     let report = block_on(propose(input, &model, &Toy::default(), &settings())).unwrap();
     assert!(model.told_after(0).contains("measured in epoch 3 and undone"), "{}", model.told_after(0));
     assert!(matches!(&report.proposals[0], Proposal::Applied { warnings, .. } if warnings.len() == 1));
@@ -307,14 +295,7 @@ fn a_model_error_keeps_what_the_step_had_done() {
     let model = Model::with([Some(call("add_function", times("double", 2))), None]);
     let best = Arc::new(FunctionSet::empty());
     let records = [record("t1", &best, false)];
-    let input = StepInput {
-        best: &best,
-        evidence: &EvidenceBook::new(),
-        records: &records,
-        failures: &[],
-        success_rate: 0.0,
-        epoch: 4,
-    };
+    let input = StepInput { epoch: 4, ..step_input(&best, &records) };
     let error = block_on(propose(input, &model, &Toy::default(), &settings())).unwrap_err();
     assert_eq!(error.to_string(), "make step of epoch 4");
     assert!(matches!(error.kind, StepErrorKind::Model(_)));
@@ -339,14 +320,7 @@ impl ModelBackend for HangsSecond {
 fn a_step_that_is_stopped_keeps_what_was_examined() {
     let model = Model::says([call("add_function", times("double", 2))]);
     let best = Arc::new(FunctionSet::empty());
-    let input = StepInput {
-        best: &best,
-        evidence: &EvidenceBook::new(),
-        records: &[],
-        failures: &[],
-        success_rate: 0.0,
-        epoch: 4,
-    };
+    let input = StepInput { epoch: 4, ..step_input(&best, &[]) };
     let error = block_on(propose_until(input, &model, &Toy::default(), &settings(), ready(()))).unwrap_err();
     assert!(matches!(error.kind, StepErrorKind::Interrupted) && error.partial.proposals.is_empty());
     assert!(model.requests().is_empty(), "a stop that is there already comes first");
@@ -356,14 +330,7 @@ fn a_step_that_is_stopped_keeps_what_was_examined() {
         context.waker().wake_by_ref();
         if model.0.requests().len() == 2 { Poll::Ready(()) } else { Poll::Pending }
     });
-    let input = StepInput {
-        best: &best,
-        evidence: &EvidenceBook::new(),
-        records: &[],
-        failures: &[],
-        success_rate: 0.0,
-        epoch: 4,
-    };
+    let input = StepInput { epoch: 4, ..step_input(&best, &[]) };
     let error = block_on(propose_until(input, &model, &Toy::default(), &settings(), stop)).unwrap_err();
     assert!(matches!(error.kind, StepErrorKind::Interrupted));
     assert_eq!((error.partial.candidate.len(), error.partial.proposals.len(), error.partial.usage.requests), (1, 1, 1));
@@ -373,14 +340,7 @@ fn a_step_that_is_stopped_keeps_what_was_examined() {
 fn a_host_fault_is_an_error_and_no_refusal() {
     let model = Model::says([call("add_function", times("double", 2))]);
     let best = Arc::new(FunctionSet::empty());
-    let input = StepInput {
-        best: &best,
-        evidence: &EvidenceBook::new(),
-        records: &[],
-        failures: &[],
-        success_rate: 0.0,
-        epoch: 1,
-    };
+    let input = step_input(&best, &[]);
     let broken = Toy { is_broken: true, ..Toy::default() };
     let error = block_on(propose(input, &model, &broken, &settings())).unwrap_err();
     assert!(matches!(error.kind, StepErrorKind::Host(_)) && error.partial.proposals.is_empty());

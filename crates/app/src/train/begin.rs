@@ -6,10 +6,10 @@ use std::time::SystemTime;
 use greensand_llm::Role;
 use greensand_types::TokenUsage;
 
-use super::TrainErrorKind;
 use super::eras::Eras;
 use super::recorded::RecordedRun;
 use super::session::Stop;
+use super::{TrainError, TrainErrorKind};
 use crate::evaluate::EvaluateError;
 use crate::project::Project;
 use crate::sets::{LoadedSet, SetSource};
@@ -29,7 +29,7 @@ pub(super) fn source_of(project: &Project) -> SetSource {
 
 /// The set that a run started from: the one that its journal names, or that was in its folder before anything else, or, if it
 /// was left even before that, the one of its settings.
-pub(super) fn source_of_run(recorded: &RecordedRun) -> SetSource {
+fn source_of_run(recorded: &RecordedRun) -> SetSource {
     let of_run = |set: &str| SetSource::Run { folder: recorded.folder.path().to_owned(), set: set.into() };
     match (recorded.folder.load_set("initial"), &recorded.manifest.about) {
         (Ok(_), _) => of_run("initial"),
@@ -50,14 +50,21 @@ pub(super) fn manifest_of(kind: RunKind, project: &Project, equipment: &Equipmen
     Manifest::of(kind, project, assistant, optimizer, now).priced(equipment.ledger.prices().clone())
 }
 
-/// Takes the folder of a run up again; to resume, what it has spent is entered into its ledger, which must allow models of
-/// these roles.
-pub(super) fn reopen(
+/// Takes the folder of a run up again, with the set that it started from.
+pub(super) async fn take_up(
     recorded: &RecordedRun,
     eras: &Eras,
     how: Reopening,
     roles: &[Role],
-) -> Result<RunWriter, TrainErrorKind> {
+) -> Result<(RunWriter, LoadedSet), TrainError> {
+    let failed = |kind| TrainError { kind, run: Some(recorded.folder.path().to_owned()) };
+    let run = reopen(recorded, eras, how, roles).map_err(failed)?;
+    let initial = load(&source_of_run(recorded), eras.first()).await.map_err(failed)?;
+    Ok((run, initial))
+}
+
+/// To resume, what the run has spent is entered into its ledger, which must allow models of these roles.
+fn reopen(recorded: &RecordedRun, eras: &Eras, how: Reopening, roles: &[Role]) -> Result<RunWriter, TrainErrorKind> {
     let ledger = eras.first().ledger();
     if how == Reopening::Resume {
         ledger.allow(roles)?;

@@ -16,7 +16,7 @@ use greensand_optimizer::{
 };
 use greensand_types::{ConversationRecord, FunctionSet, TokenUsage};
 
-use super::begin::{begin, close, load, manifest_of, reopen, source_of, source_of_run};
+use super::begin::{begin, close, load, manifest_of, source_of, take_up};
 use super::eras::Eras;
 use super::r#loop::train_to_end;
 use super::recorded::RecordedRun;
@@ -72,9 +72,7 @@ pub(super) async fn again(
     observer: &dyn Observer,
     interrupt: &Interrupt,
 ) -> Result<CompareDone, TrainError> {
-    let failed = |kind| TrainError { kind, run: Some(recorded.folder.path().to_owned()) };
-    let run = reopen(recorded, eras, how, &Role::ALL).map_err(failed)?;
-    let initial = load(&source_of_run(recorded), eras.first()).await.map_err(failed)?;
+    let (run, initial) = take_up(recorded, eras, how, &Role::ALL).await?;
     work(&recorded.project, eras, run, initial, observer, interrupt).await
 }
 

@@ -7,7 +7,7 @@ use greensand_llm::Role;
 use greensand_optimizer::Sample;
 use greensand_types::{Task, TokenUsage, Verdict};
 
-use super::begin::{begin, close, load, manifest_of, reopen, source_of_run};
+use super::begin::{begin, close, load, manifest_of, take_up};
 use super::eras::Eras;
 use super::recorded::RecordedRun;
 use super::session::Stop;
@@ -71,8 +71,7 @@ pub(super) async fn again(
 ) -> Result<EvalDone, TrainError> {
     let failed = |kind| TrainError { kind, run: Some(recorded.folder.path().to_owned()) };
     let split = recorded.split().map_err(|error| failed(error.into()))?;
-    let run = reopen(recorded, eras, how, &[Role::Assistant]).map_err(failed)?;
-    let loaded = load(&source_of_run(recorded), eras.first()).await.map_err(failed)?;
+    let (run, loaded) = take_up(recorded, eras, how, &[Role::Assistant]).await?;
     work(&recorded.project, eras.first(), run, &loaded, split, observer, interrupt).await
 }
 

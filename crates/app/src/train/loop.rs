@@ -6,7 +6,7 @@ use greensand_optimizer::{Next, StopReason, Training, TrainingSettings};
 use greensand_types::FunctionSet;
 
 use super::TrainError;
-use super::begin::{begin, load, manifest_of, reopen, source_of, source_of_run};
+use super::begin::{begin, load, manifest_of, source_of, take_up};
 use super::eras::Eras;
 use super::recorded::RecordedRun;
 use super::session::{Session, Stop};
@@ -71,9 +71,7 @@ pub(super) async fn again(
     observer: &dyn Observer,
     interrupt: &Interrupt,
 ) -> Result<TrainReport, TrainError> {
-    let failed = |kind| TrainError { kind, run: Some(recorded.folder.path().to_owned()) };
-    let run = reopen(recorded, eras, how, &Role::ALL).map_err(failed)?;
-    let initial = load(&source_of_run(recorded), eras.first()).await.map_err(failed)?;
+    let (run, initial) = take_up(recorded, eras, how, &Role::ALL).await?;
     work(&recorded.project, eras, run, initial, observer, interrupt).await
 }
 

@@ -11,7 +11,7 @@ use greensand_optimizer::{PairedScores, Sample, TrainingSettings};
 use greensand_types::{Task, TaskId};
 
 use super::TrainError;
-use super::begin::{begin, close, load, manifest_of, reopen, source_of_run};
+use super::begin::{begin, close, load, manifest_of, take_up};
 use super::eras::Eras;
 use super::recorded::RecordedRun;
 use super::session::Stop;
@@ -66,9 +66,7 @@ pub(super) async fn again(
     observer: &dyn Observer,
     interrupt: &Interrupt,
 ) -> Result<NoiseDone, TrainError> {
-    let failed = |kind| TrainError { kind, run: Some(recorded.folder.path().to_owned()) };
-    let run = reopen(recorded, eras, how, &[Role::Assistant]).map_err(failed)?;
-    let loaded = load(&source_of_run(recorded), eras.first()).await.map_err(failed)?;
+    let (run, loaded) = take_up(recorded, eras, how, &[Role::Assistant]).await?;
     work(&recorded.project, eras.first(), run, loaded, observer, interrupt).await
 }
 

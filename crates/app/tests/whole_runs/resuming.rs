@@ -14,18 +14,6 @@ use greensand_types::{BoxFuture, FunctionRuntime};
 
 use crate::support::*;
 
-/// Writes a function with a fault, mends it, breaks it again, and then has nothing to say.
-fn story() -> Folder {
-    let rules = [
-        ASSISTANT,
-        &writes(1, "add_function", "wrong"),
-        &writes(2, "revise_function", "sum"),
-        &writes(3, "revise_function", "wrong"),
-        SILENT_OPTIMIZER,
-    ];
-    Folder::new("[training]\npatience = 2\n", &rules)
-}
-
 fn overrides(settings: &[&str]) -> Overrides {
     let mut overrides = Overrides::new();
     for setting in settings {

@@ -139,6 +139,18 @@ examples = [{{ arguments = {{ a = 1, b = 1 }}, result = 2 }}]
     )
 }
 
+/// An optimizer that writes a function with a fault, mends it, breaks it again, and then has nothing to say.
+pub(crate) fn story() -> Folder {
+    let rules = [
+        ASSISTANT,
+        &writes(1, "add_function", "wrong"),
+        &writes(2, "revise_function", "sum"),
+        &writes(3, "revise_function", "wrong"),
+        SILENT_OPTIMIZER,
+    ];
+    Folder::new("[training]\npatience = 2\n", &rules)
+}
+
 /// A project folder that is removed when this goes.
 pub(crate) struct Folder(tempfile::TempDir);
 

@@ -8,18 +8,6 @@ use greensand_types::Message;
 
 use crate::support::*;
 
-/// Writes a function with a fault, mends it, breaks it again, and then has nothing to say.
-fn story() -> Folder {
-    let rules = [
-        ASSISTANT,
-        &writes(1, "add_function", "wrong"),
-        &writes(2, "revise_function", "sum"),
-        &writes(3, "revise_function", "wrong"),
-        SILENT_OPTIMIZER,
-    ];
-    Folder::new("[training]\npatience = 2\n", &rules)
-}
-
 #[test]
 fn a_run_learns_rolls_back_and_stops_early() {
     let folder = story();

@@ -5,9 +5,9 @@
 mod model;
 mod toy;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use greensand_optimizer::{FailedSet, StepSettings};
+use greensand_optimizer::{EvidenceBook, FailedSet, StepInput, StepSettings};
 use greensand_types::{
     Action, CallAnswer, CallEnding, CallOutcome, CallUsage, Conversation, ConversationRecord, Example, ExecutedCall,
     Failure, FunctionCall, FunctionDraft, FunctionSet, FunctionSignature, JsonText, KeptText, Language, Message, Task,
@@ -25,6 +25,12 @@ pub fn toy() -> Language {
 
 pub fn settings() -> StepSettings {
     StepSettings::new(toy())
+}
+
+/// What a first step starts from, of which nothing is known but these records.
+pub fn step_input<'a>(best: &'a Arc<FunctionSet>, records: &'a [ConversationRecord]) -> StepInput<'a> {
+    static NOTHING: LazyLock<EvidenceBook> = LazyLock::new(EvidenceBook::new);
+    StepInput { best, evidence: &NOTHING, records, failures: &[], success_rate: 0.0, epoch: 1 }
 }
 
 /// The arguments of an `add_function` or `revise_function` call whose parameters are integers.
