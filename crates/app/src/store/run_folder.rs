@@ -169,16 +169,16 @@ impl RunFolder {
         JournalReader::open(&self.path.join(JOURNAL))
     }
 
-    /// Returns the last epoch that was decided on.
+    /// Returns the last epoch that was decided on; nothing, if not even the initial set was, or nothing is to be decided.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub fn last_epoch(&self) -> Result<u32, StoreError> {
-        let mut last = 0;
+    pub fn last_epoch(&self) -> Result<Option<u32>, StoreError> {
+        let mut last = None;
         for event in self.journal()? {
             match event? {
                 JournalEvent::Decision(decision) if decision.decision != DecisionKind::NotCompared => {
-                    last = last.max(decision.epoch);
+                    last = last.max(Some(decision.epoch));
                 }
                 _ => {}
             }

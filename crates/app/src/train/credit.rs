@@ -43,7 +43,7 @@ pub async fn credit(
         equipment: &equipment.recorded_in(&run),
         project: &recorded.project,
         run: &run,
-        epoch: recorded.folder.last_epoch().map_err(|error| failed(error.into()))?,
+        epoch: recorded.folder.last_epoch().map_err(|error| failed(error.into()))?.unwrap_or(0),
         observer,
         interrupt,
     };

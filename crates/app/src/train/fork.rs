@@ -23,14 +23,14 @@ pub enum ForkError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The run has not come so far.
-    #[error("run `{run}` has not come to step {at}: its last epoch is {last}")]
+    #[error("run `{run}` has not come to step {at}: {}", told(*last))]
     TooFar {
         /// The run.
         run: String,
         /// The step that was asked for.
         at: u32,
-        /// The last epoch that it decided on.
-        last: u32,
+        /// The last epoch that it decided on, if it did on any.
+        last: Option<u32>,
     },
     /// A setting that decides how tasks are scored cannot change in the middle.
     #[error(
@@ -51,7 +51,8 @@ impl ForkError {
             Self::Recorded(error) => error.hint(),
             Self::Equipment(error) => error.hint(),
             Self::Store(error) => error.hint(),
-            Self::TooFar { last, .. } => Some(format!("pass `--at` from 0 to {}", last + 1)),
+            Self::TooFar { last: Some(last), .. } => Some(format!("pass `--at` from 0 to {}", last + 1)),
+            Self::TooFar { last: None, .. } => Some("pass `--at 0`: everything is measured anew".into()),
             Self::Measuring { .. } => {
                 Some("pass `--at 0`: everything is measured anew, and what was asked alike costs nothing".into())
             }
@@ -83,9 +84,13 @@ pub fn fork(path: &Path, at: u32, overrides: &Overrides, environment: &Environme
     manifest.forked_from = Some(ForkRecord { run: folder.name(), at, until_then, forked_from });
     let runs_dir = Path::new(&origin.directory).join(runs_dir(&manifest));
     RunWriter::fork(&folder, at, &runs_dir, &manifest, now)?.ok_or_else(|| {
-        let last = folder.last_epoch().unwrap_or(0);
+        let last = folder.last_epoch().ok().flatten();
         ForkError::TooFar { run: path.display().to_string(), at, last }
     })
+}
+
+fn told(last: Option<u32>) -> String {
+    last.map_or_else(|| "it has decided on nothing".into(), |last| format!("its last epoch is {last}"))
 }
 
 /// Describes the new run. Tasks and models are opened for that, so that a fork that cannot go on is not made.

@@ -473,7 +473,7 @@ fn a_fork_that_cannot_be_is_refused_and_leaves_nothing() {
     let folder = story();
     let run = folder.train(&[]).unwrap().folder.path().to_owned();
     let error = forked(&run, 9, &[]).unwrap_err();
-    assert!(matches!(error, ForkError::TooFar { at: 9, last: 4, .. }), "{error}");
+    assert!(matches!(error, ForkError::TooFar { at: 9, last: Some(4), .. }), "{error}");
     let error = forked(&run, 2, &["agent.max_turns=3"]).unwrap_err();
     assert!(matches!(&error, ForkError::Measuring { key, at: 2 } if key == "agent.max_turns"), "{error}");
     assert!(forked(&run, 2, &["training.pateince=3"]).is_err());
