@@ -323,7 +323,7 @@ fn kind_of_recorded(error: &RecordedRunError) -> FailureKind {
         | RecordedRunError::Fixed { .. }
         | RecordedRunError::Scorer(_)
         | RecordedRunError::Tasks(_)
-        | RecordedRunError::TasksChanged { .. } => FailureKind::Asked,
+        | RecordedRunError::Changed { .. } => FailureKind::Asked,
     }
 }
 

@@ -2,8 +2,9 @@ use greensand_types::ContentId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::packages::LOCK_FILE;
 use crate::project::{Project, TaskFileRecord};
-use crate::settings::SettingValue;
+use crate::settings::{SettingValue, Settings};
 use crate::spend::Prices;
 
 /// The number of the form of `manifest.json`.
@@ -67,6 +68,9 @@ pub struct Manifest {
     /// The id of the text that `agent.instructions` names, where it names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
+    /// The id of the project's lock file, where its functions may use packages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
     /// The set that the run is about, where that was in its folder before anything else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
@@ -123,6 +127,19 @@ pub(crate) fn id_of_text(path: &std::path::Path) -> Option<String> {
     Some(ContentId::of("text of a setting").field(&text).finish().to_string())
 }
 
+/// Returns the id of the lock file of a project whose functions may use packages.
+pub(crate) fn lock_of(project: &Project) -> Option<String> {
+    let uses_packages = !project.settings.functions.packages.is_empty();
+    uses_packages.then(|| id_of_text(&project.root.join(LOCK_FILE))).flatten()
+}
+
+/// Returns the language of the functions, with the version of its guest.
+pub(crate) fn language_of(settings: &Settings) -> String {
+    let language = &settings.functions.language;
+    let guest = crate::paths::guest(language).map_or(String::new(), |guest| format!(" ({})", guest.version));
+    format!("{language}{guest}")
+}
+
 impl ForkRecord {
     /// Gives settings the values that they had before the fork.
     pub fn put_back(&self, settings: &mut Vec<ManifestSetting>) {
@@ -151,8 +168,6 @@ impl Manifest {
         started: std::time::SystemTime,
     ) -> Self {
         let settings = &project.settings;
-        let language = &settings.functions.language;
-        let guest = crate::paths::guest(language).map_or(String::new(), |guest| format!(" ({})", guest.version));
         Self {
             format: MANIFEST_FORMAT,
             kind,
@@ -165,11 +180,12 @@ impl Manifest {
             seed: settings.training.seed,
             assistant,
             optimizer,
-            language: format!("{language}{guest}"),
+            language: language_of(settings),
             settings: settings.values().map(Into::into).collect(),
             tasks: project.tasks.files().iter().map(Into::into).collect(),
             prices: None,
             instructions: settings.agent.instructions.as_deref().and_then(id_of_text),
+            lock: lock_of(project),
             about: None,
             split: None,
             forked_from: None,

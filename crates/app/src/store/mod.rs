@@ -37,8 +37,8 @@ pub use error::StoreError;
 pub use evaluation::{EVAL_FORMAT, EvalReport, TaskReport};
 pub use function_set::{StoredSet, load_set};
 pub use journal::{JOURNAL_FORMAT, Journal, JournalEvent, JournalReader, OpenedRecord, Reopening};
-pub(crate) use manifest::id_of_text;
 pub use manifest::{ForkRecord, MANIFEST_FORMAT, Manifest, ManifestSetting, ManifestTaskFile, RunKind};
+pub(crate) use manifest::{id_of_text, language_of, lock_of};
 pub use noise::{NOISE_FORMAT, NoiseReport, NoiseTask, SmallestEffect};
 pub use process::{PROCESS_FORMAT, ProcessRecord, SignalError};
 pub use records::{

@@ -59,7 +59,8 @@ pub(super) async fn take_up(
 ) -> Result<(RunWriter, LoadedSet), TrainError> {
     let failed = |kind| TrainError { kind, run: Some(recorded.folder.path().to_owned()) };
     let run = reopen(recorded, eras, how, roles).map_err(failed)?;
-    let initial = load(&source_of_run(recorded), eras.first()).await.map_err(failed)?;
+    let mut initial = load(&source_of_run(recorded), eras.first()).await.map_err(failed)?;
+    initial.warnings.extend(recorded.doubts());
     Ok((run, initial))
 }
 

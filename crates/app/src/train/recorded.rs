@@ -5,10 +5,11 @@ use greensand_agent::{OpenScorerError, open_scorer};
 use greensand_types::FunctionRuntime;
 
 use super::eras::Eras;
+use crate::packages::LOCK_FILE;
 use crate::project::{Project, Split, TaskSetError, TaskSets};
 use crate::settings::{Overrides, Settings, SettingsError, is_free, move_paths, resolve_recorded};
 use crate::spend::{Ledger, find_prices};
-use crate::store::{Manifest, RunFolder, StoreError, id_of_text};
+use crate::store::{Manifest, RunFolder, StoreError, id_of_text, language_of, lock_of};
 use crate::{Environment, Equipment, EquipmentError};
 
 /// A run that is in its folder, with the project as it was when the run began: settings from the manifest, tasks from the
@@ -48,9 +49,9 @@ pub enum RecordedRunError {
     /// Its tasks cannot be used.
     #[error(transparent)]
     Tasks(#[from] TaskSetError),
-    /// A file of tasks, or that of the instructions, is another one.
+    /// A file of tasks, that of the instructions, or the lock file of packages is another one.
     #[error("`{path}` was changed since run `{run}` began")]
-    TasksChanged {
+    Changed {
         /// The file.
         path: String,
         /// The run.
@@ -67,7 +68,7 @@ impl RecordedRunError {
             Self::Fixed { key, run } => {
                 Some(format!("`greensand fork {run} --set {key}=..` begins a run from it that has the setting"))
             }
-            Self::TasksChanged { .. } => Some("put the file back as it was, or train anew with the new one".into()),
+            Self::Changed { .. } => Some("put the file back as it was, or train anew with the new one".into()),
             Self::Scorer(_) | Self::Tasks(_) => None,
         }
     }
@@ -101,10 +102,23 @@ impl RecordedRun {
         let instructions = settings.agent.instructions.as_deref();
         if manifest.instructions.is_some() && instructions.and_then(id_of_text) != manifest.instructions {
             let path = instructions.map_or_else(String::new, |path| path.display().to_string());
-            return Err(RecordedRunError::TasksChanged { path, run: path_text(&folder) });
+            return Err(RecordedRunError::Changed { path, run: path_text(&folder) });
         }
         let project = open_project(&manifest, settings, &folder)?;
         Ok(Self { folder, manifest, project, earlier })
+    }
+
+    /// Says what else may come out otherwise than when the run began, though nothing of it was changed.
+    pub(super) fn doubts(&self) -> Vec<String> {
+        let (version, language) = (env!("CARGO_PKG_VERSION"), language_of(&self.project.settings));
+        let changed = |what: &str, was: &str, is: &str| {
+            (was != is).then(|| {
+                format!("the run was begun with {what}{was}, and this is {what}{is}: a line may come out otherwise")
+            })
+        };
+        let doubts =
+            [changed("greensand ", &self.manifest.version, version), changed("", &self.manifest.language, &language)];
+        doubts.into_iter().flatten().collect()
     }
 
     /// Returns the split that the run was told to measure.
@@ -186,11 +200,16 @@ pub(super) fn open_project(
     for (was, is) in manifest.tasks.iter().zip(tasks.files()) {
         if was.digest != is.digest.to_string() {
             let path = is.path.display().to_string();
-            return Err(RecordedRunError::TasksChanged { path, run: path_text(folder) });
+            return Err(RecordedRunError::Changed { path, run: path_text(folder) });
         }
     }
     let file = std::path::PathBuf::from(&manifest.directory).join(&manifest.file);
     let root = file.parent().map_or_else(|| manifest.directory.clone().into(), std::path::Path::to_owned);
     let directory = manifest.directory.clone().into();
-    Ok(Project { root, file, directory, settings, tasks, command: Vec::new() })
+    let project = Project { root, file, directory, settings, tasks, command: Vec::new() };
+    if manifest.lock.is_some() && lock_of(&project) != manifest.lock {
+        let path = project.root.join(LOCK_FILE).display().to_string();
+        return Err(RecordedRunError::Changed { path, run: path_text(folder) });
+    }
+    Ok(project)
 }

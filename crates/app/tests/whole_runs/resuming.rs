@@ -370,7 +370,7 @@ fn what_would_make_another_run_of_it_is_refused() {
     let tasks = folder.path().join("tasks/train.jsonl");
     let text = std::fs::read_to_string(&tasks).unwrap();
     std::fs::write(&tasks, text.replace("What is", "Say")).unwrap();
-    assert!(matches!(open(&[]), Err(RecordedRunError::TasksChanged { .. })));
+    assert!(matches!(open(&[]), Err(RecordedRunError::Changed { .. })));
 }
 
 #[test]
@@ -500,5 +500,35 @@ fn instructions_that_were_changed_since_are_refused() {
     let open = || RecordedRun::open(&run, &Overrides::new(), &environment);
     assert!(open().is_ok());
     std::fs::write(&file, "Think twice.").unwrap();
-    assert!(matches!(open(), Err(RecordedRunError::TasksChanged { path, .. }) if path.ends_with("instructions.txt")));
+    assert!(matches!(open(), Err(RecordedRunError::Changed { path, .. }) if path.ends_with("instructions.txt")));
+}
+
+/// Changes the manifest of a run.
+fn edit_manifest(run: &Path, change: impl FnOnce(&mut serde_json::Value)) {
+    let path = run.join("manifest.json");
+    let mut manifest = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    change(&mut manifest);
+    std::fs::write(&path, manifest.to_string()).unwrap();
+}
+
+#[test]
+fn a_run_of_another_program_goes_on_and_says_what_is_another() {
+    let folder = story();
+    let done = folder.train(&[]).unwrap();
+    let run = done.folder.path();
+    assert_eq!(Again::open(run, &[]).resume().unwrap().report.warnings, Vec::<String>::new());
+    edit_manifest(run, |manifest| manifest["version"] = "0.0.9".into());
+    let warnings = Again::open(run, &[]).resume().unwrap().report.warnings;
+    let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+    assert!(warning.contains("begun with greensand 0.0.9, and this is greensand 0.1.0"), "{warning}");
+}
+
+#[test]
+fn packages_that_were_locked_otherwise_are_refused() {
+    let folder = story();
+    let done = folder.train(&[]).unwrap();
+    let run = done.folder.path();
+    edit_manifest(run, |manifest| manifest["lock"] = "0123".into());
+    let opened = RecordedRun::open(run, &Overrides::new(), &Environment::of([], run));
+    assert!(matches!(opened, Err(RecordedRunError::Changed { path, .. }) if path.ends_with("greensand.lock")));
 }
