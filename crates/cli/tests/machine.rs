@@ -80,12 +80,41 @@ fn a_failure_is_a_last_line_with_what_to_do() {
 }
 
 #[test]
+fn a_replay_and_a_fork_tell_a_program_what_came_out() {
+    let runs = tempfile::tempdir().unwrap();
+    let run = train(&runs, &["--epochs", "1", "--json"]).code(0).last_line()["run"].as_str().unwrap().to_owned();
+    let lines = greensand(&["replay", &run, "--json", "--quiet"]).code(0).json_lines();
+    let names = names(&lines);
+    assert_eq!((names[0], lines[0]["command"].as_str()), ("opened", Some("replay")));
+    assert!(names.contains(&"decided") && names.contains(&"task_done"), "{names:?}");
+    let last = lines.last().unwrap();
+    assert_eq!((&last["event"], &last["run"]), (&"finished".into(), &run.as_str().into()), "{last}");
+    assert_eq!(last["report"], serde_json::json!({"same": true, "is_whole": true}));
+
+    let lines = greensand(&["fork", &run, "--at", "1", "--set", "training.patience=2", "--json"]).code(0).json_lines();
+    assert_eq!((lines.len(), lines[0]["command"].as_str()), (2, Some("fork")), "{lines:?}");
+    let (fork, report) = (lines[1]["run"].as_str().unwrap(), &lines[1]["report"]);
+    assert_eq!((report["at"].as_u64(), run.ends_with(report["run"].as_str().unwrap())), (Some(1), true), "{report}");
+    let answer = greensand(&["replay", fork, "--json"]).code(0).last_line();
+    assert_eq!(answer["report"], serde_json::json!({"same": true, "is_whole": false}));
+
+    let journal = std::path::Path::new(&run).join("journal.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, text.replacen("the initial set was measured", "something else", 1)).unwrap();
+    let last = greensand(&["replay", &run, "--json"]).code(1).last_line();
+    assert_eq!((&last["event"], &last["kind"], &last["run"]), (&"failed".into(), &"no".into(), &run.as_str().into()));
+    assert!(last.to_string().contains("the run goes another way here"), "{last}");
+}
+
+#[test]
 fn no_failure_leaves_a_program_without_an_answer() {
     for (arguments, kind) in [
         (&["train", "missing", "--json"][..], "asked"),
         (&["train", "--epoch", "1", "--json"], "asked"),
         (&["eval", ".", "--set", "empty", "--split", "tset", "--json"], "asked"),
         (&["show", "missing", "--json"], "asked"),
+        (&["replay", "missing", "--json"], "asked"),
+        (&["fork", "missing", "--at", "1", "--json"], "asked"),
         (&["report", "missing", "--json"], "asked"),
         (&["call", "missing.py", "f", "--json"], "asked"),
         (&["trian", "--json"], "asked"),

@@ -1,11 +1,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use greensand_app::events::EventLine;
 use greensand_app::{Overrides, fork};
 
 use super::common;
 use crate::failure::{Ending, Failure};
-use crate::terminal::{DIM, Terminal};
+use crate::progress;
+use crate::terminal::{Answers, DIM, Terminal};
 
 /// Begin a new run from a step of another one, with other settings; only what follows is paid for.
 #[derive(Debug, Args)]
@@ -26,6 +28,10 @@ pub(crate) struct Arguments {
     /// Where the new run folder is made
     #[arg(long, value_name = "DIR")]
     runs: Option<PathBuf>,
+
+    /// Prints lines of JSON; the last one names the new run folder, and what it was forked from
+    #[arg(long)]
+    json: bool,
 }
 
 const HELP: &str = "\
@@ -37,7 +43,8 @@ It prints the new run folder; `greensand resume` goes on with it.
 Examples:
   greensand fork runs/RUN --at 3 --set training.max_actions_per_step=1
   greensand fork runs/RUN --at 6 --set training.epochs=20 --set training.patience=5
-  greensand fork runs/RUN --at 0 --set scorer.name=number";
+  greensand fork runs/RUN --at 0 --set scorer.name=number
+  greensand fork runs/RUN --at 3 --set training.patience=5 --json | tail -n 1 | jq -r .run";
 
 pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, Failure> {
     let environment = common::environment()?;
@@ -48,9 +55,13 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     if let Some(runs) = &arguments.runs {
         overrides.flag("--runs", "project.runs", runs.to_string_lossy());
     }
+    if terminal.answers() == Answers::Json {
+        progress::write_line(&EventLine::opened("fork"), terminal)?;
+    }
     let folder = fork(&arguments.run, arguments.at, &overrides, &environment)?;
     let run = common::shown(folder.path());
-    common::write_text(&format!("{run}\n"), terminal)?;
+    common::write_text_of(&format!("{run}\n"), terminal)?;
+    common::write_finished(Ending::Done, Some(folder.path()), &folder.manifest()?.forked_from, terminal)?;
     terminal.say(format_args!("{DIM}go on with it: greensand resume {run}{DIM:#}"));
     Ok(Ending::Done)
 }
