@@ -4,9 +4,11 @@ use greensand_sandbox::{ImageError, Sandbox};
 use greensand_types::Language;
 
 use crate::settings::Settings;
+use crate::spend::free_though_capped;
 use crate::{Event, Observer};
 
-/// Makes or maps the images of the languages and packages that a project uses, so that no task waits for them.
+/// Makes or maps the images of the languages and packages that a project uses, so that no task waits for them. It warns of what a
+/// person should know before anything is asked: of a cap on money that bounds nothing.
 ///
 /// It blocks: the first time on a machine for seconds, later for a moment.
 ///
@@ -24,6 +26,9 @@ pub fn prepare(sandbox: &Sandbox, settings: &Settings, observer: &dyn Observer) 
         let progress = |progress| observer.event(Event::PreparingImage { language, progress });
         sandbox.prepare_packages(language, &[], &progress)?;
         observer.event(Event::ImageReady { language });
+    }
+    if let Some(message) = free_though_capped(settings) {
+        observer.event(Event::Warning { message: &message });
     }
     Ok(())
 }

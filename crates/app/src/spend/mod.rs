@@ -30,6 +30,6 @@ pub use ledger::{Ledger, Refusal, Reservation};
 pub(crate) use metered::{MeteredBackend, Silence};
 pub use money::{Money, tokens_text};
 pub use price_table::PriceTableError;
-pub(crate) use prices::find_prices;
 pub use prices::{Price, Prices, RolePrice};
+pub(crate) use prices::{find_prices, free_though_capped};
 pub use spent::{RoleSpend, Spent};

@@ -166,6 +166,31 @@ fn find_price(section: &ModelSection, name: &str, file: Option<&PriceTable>, pac
     })
 }
 
+/// Says which endpoints a cap on money does not bound, because they are counted as free of charge; nothing, where there is no
+/// such cap or no such endpoint.
+pub(crate) fn free_though_capped(settings: &Settings) -> Option<String> {
+    settings.budget.caps.max_usd?;
+    // Without its file of prices nothing is asked anyway.
+    let prices = find_prices(settings).ok()?;
+    let sections =
+        [(Role::Assistant, "model", &settings.assistant), (Role::Optimizer, "optimizer.model", &settings.optimizer)];
+    let is_free = |role, section: &ModelSection| {
+        section.backend == "openai_compatible" && matches!(prices.of(role), RolePrice::Free { .. })
+    };
+    let mut free = sections.iter().filter(|(role, _, section)| is_free(*role, section));
+    let (_, name, section) = free.next()?;
+    let others = free.filter(|(_, _, other)| other.base_url != section.base_url);
+    let hosts: Vec<_> = std::iter::once(section)
+        .chain(others.map(|(_, _, other)| other))
+        .map(|section| host_of(&section.base_url))
+        .collect();
+    Some(format!(
+        "what is asked at `{}` is counted as free of charge, so that `--max-usd` does not bound it; a file that `budget.prices` names, or \
+         `{name}.input_price` and `{name}.output_price`, can price it",
+        hosts.join("` and `")
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,6 +237,28 @@ mod tests {
         let priced = prices(&format!("{local}\nmodel.input_price = 1\nmodel.output_price = 2")).assistant.describe()
             == format!("{priced} `model.input_price` and `model.output_price`");
         assert!(priced);
+    }
+
+    #[test]
+    fn a_cap_on_money_that_bounds_nothing_is_said() {
+        let said = |text: &str| {
+            let text = format!("tasks.train = \"t\"\nmodel.model = \"m\"\n{text}");
+            let source = ProjectSource { root: "p".into(), file: "p/greensand.toml".into(), text };
+            free_though_capped(&resolve(&source, &Overrides::new(), &Environment::of([], "/here")).unwrap())
+        };
+        let local = "model.base_url = \"http://127.0.0.1:8000/v1\"\n";
+        let capped = said(&format!("{local}budget.max_usd = 5")).unwrap();
+        assert!(capped.starts_with("what is asked at `127.0.0.1` is counted as free of charge"), "{capped}");
+        for silent in [
+            format!("{local}budget.max_calls = 5"),
+            format!("{local}budget.max_usd = 5\nmodel.input_price = 1\nmodel.output_price = 1"),
+            "budget.max_usd = 5".into(),
+            "budget.max_usd = 5\nmodel.backend = \"scripted\"".into(),
+        ] {
+            assert_eq!(said(&silent), None, "{silent}");
+        }
+        let remote = "budget.max_usd = 5\noptimizer.model.base_url = \"http://localhost:1/v1\"";
+        assert!(said(remote).unwrap().contains("`optimizer.model.input_price`"));
     }
 
     /// The price of one model says nothing of another.
