@@ -23,8 +23,8 @@ use greensand_app::packages::{PackageError, RequirementError};
 use greensand_app::spend::PriceTableError;
 use greensand_app::store::StoreError;
 use greensand_app::{
-    EquipmentError, EvaluateError, ForkError, ImageError, InitError, ProjectError, RecordedRunError, SandboxError,
-    SetError, SettingsError, SolveError, StopError, TrainError, TrainErrorKind,
+    EquipmentError, EvaluateError, ForkError, ImageError, InitError, ModelError, ProjectError, RecordedRunError,
+    SandboxError, SetError, SettingsError, SolveError, StopError, TrainError, TrainErrorKind,
 };
 
 use crate::progress;
@@ -101,18 +101,27 @@ impl Failure {
             .hint("this is a bug of greensand: please report it with the command and this message")
     }
 
-    /// An error with its causes.
-    pub(crate) fn of(kind: FailureKind, error: &dyn Error) -> Self {
-        let mut failure = Self::new(kind, error.to_string());
-        let mut source = error.source();
-        while let Some(cause) = source {
+    /// An error with its causes. What a model backend failed at leads: that is what a person can act on, and what it was asked for
+    /// only says where it was met.
+    pub(crate) fn of(kind: FailureKind, error: &(dyn Error + 'static)) -> Self {
+        let mut chain = vec![error];
+        while let Some(cause) = chain[chain.len() - 1].source() {
+            chain.push(cause);
+        }
+        let lead = chain.iter().position(|error| error.is::<ModelError>()).unwrap_or(0);
+        let mut failure = Self::new(kind, chain[lead].to_string());
+        for cause in &chain[lead + 1..] {
             // Errors that only wrap another one repeat its words, and some quote it at their end.
             let said = failure.causes.last().unwrap_or(&failure.message);
             let cause_text = cause.to_string();
             if !said.ends_with(&cause_text) {
                 failure.causes.push(cause_text);
             }
-            source = cause.source();
+        }
+        let mut met: Vec<String> = chain[..lead].iter().map(ToString::to_string).collect();
+        met.dedup();
+        if !met.is_empty() {
+            failure.causes.push(format!("it was to {}", met.join(": ")));
         }
         failure
     }
@@ -451,6 +460,8 @@ impl From<BatchError> for Failure {
 
 #[cfg(test)]
 mod tests {
+    use greensand_app::ModelErrorKind;
+
     use super::*;
 
     fn check(failure: &Failure, expected: &str) {
@@ -465,6 +476,19 @@ mod tests {
         check(
             &Failure::of(FailureKind::Bug, &fault).hint("run `greensand doctor`"),
             "error: cannot map the image\n  cause: no memory\n  hint: run `greensand doctor`\n",
+        );
+    }
+
+    #[test]
+    fn what_a_model_backend_failed_at_leads_whatever_it_was_asked_for() {
+        let refused = ModelError::new(ModelErrorKind::Authentication, "`h` refused the key of `K` (status 401)");
+        let task = "a".parse().unwrap();
+        let solve = SolveError::Model { task, turn: 0, source: refused.caused_by(io::Error::other("no")) };
+        let error = TrainErrorKind::Evaluate(Box::new(EvaluateError::Model(solve)));
+        check(
+            &Failure::of(FailureKind::Model, &error),
+            "error: `h` refused the key of `K` (status 401)\n  cause: no\n  \
+             cause: it was to measure a function set: get reply 1 of the assistant in task `a`\n",
         );
     }
 

@@ -71,7 +71,11 @@ fn a_key_that_is_refused_is_the_models_failure() {
         answer,
         "4",
         "failed",
-        &["error: ", "refused the key (status 401)", "hint: check the environment variable `OPENAI_API_KEY`"],
+        &[
+            "error: ",
+            "refused the key of `OPENAI_API_KEY` (status 401)",
+            "hint: check the environment variable `OPENAI_API_KEY`",
+        ],
     );
 }
 
@@ -89,7 +93,7 @@ fn an_evaluation_prints_what_it_paid_for_before_the_model_failed() {
     let runs = tempfile::tempdir().unwrap();
     let runs = runs.path().to_str().unwrap();
     let eval = ["eval", "--set", "empty", "--split", "validation", "--runs", runs, "--json"];
-    let answer = against(&server, &eval, &[]).code(3).says("refused the key (status 401)");
+    let answer = against(&server, &eval, &[]).code(3).says("refused the key of `OPENAI_API_KEY` (status 401)");
     let report = answer.last_line()["report"].clone();
     let results = report["results"].as_array().unwrap();
     let scored = |task: &&serde_json::Value| task["score"].is_number();

@@ -219,11 +219,12 @@ fn refusal(
             "says that the quota of the key is spent".to_owned(),
             "look at the account that the key belongs to".to_owned(),
         ),
-        ModelErrorKind::Authentication if api_key.is_none() => {
-            ("wants a key".to_owned(), format!("set the environment variable `{api_key_env}` to it"))
-        }
+        ModelErrorKind::Authentication if api_key.is_none() => (
+            format!("wants a key, and `{api_key_env}` is not set"),
+            format!("set the environment variable `{api_key_env}` to it"),
+        ),
         ModelErrorKind::Authentication => (
-            "refused the key".to_owned(),
+            format!("refused the key of `{api_key_env}`"),
             format!("check the environment variable `{api_key_env}`, and that the key may use model `{model}`"),
         ),
         ModelErrorKind::UnknownModel => {
@@ -486,9 +487,10 @@ mod tests {
     #[test]
     fn a_refused_key_names_the_variable_to_set() {
         let error = refused(401, "").into_error(1, &checked(None));
-        assert_eq!(error.to_string(), "`http://h:8` wants a key (status 401)");
+        assert_eq!(error.to_string(), "`http://h:8` wants a key, and `OPENAI_API_KEY` is not set (status 401)");
         assert_eq!(error.hint(), Some("set the environment variable `OPENAI_API_KEY` to it"));
         let error = refused(401, "").into_error(1, &checked(Some("sk-1")));
+        assert_eq!(error.to_string(), "`http://h:8` refused the key of `OPENAI_API_KEY` (status 401)");
         assert!(error.hint().unwrap().contains("check the environment variable `OPENAI_API_KEY`"));
         assert!(error.concerns_every_request());
     }
@@ -499,7 +501,7 @@ mod tests {
         let text = refused(401, &body).into_error(3, &checked(Some("sk-1"))).to_string();
         assert!(
             text.starts_with(
-                r"`http://h:8` refused the key (status 401) (after 3 attempts): bad key [key] \u{1b}[31mxxx"
+                r"`http://h:8` refused the key of `OPENAI_API_KEY` (status 401) (after 3 attempts): bad key [key] \u{1b}[31mxxx"
             )
         );
         assert!(text.chars().count() < 450 && text.ends_with('…'), "{text}");
