@@ -363,7 +363,7 @@ impl From<TrainError> for Failure {
             TrainErrorKind::Uncapped(_) => FailureKind::Asked,
             TrainErrorKind::Host(_) | TrainErrorKind::OutOfOrder(_) => FailureKind::Bug,
         };
-        let shown = error.run().map(|run| {
+        let shown = error.run().filter(|_| error.can_go_on()).map(|run| {
             let run = run.display();
             format!("`greensand show {run}` shows the run until then; `greensand resume {run}` goes on with it")
         });

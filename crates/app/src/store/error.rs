@@ -1,6 +1,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::run_folder::{JOURNAL, MANIFEST, OUTCOMES, REPLIES, SENT};
+
 /// A run folder that cannot be written, or that does not hold what it should.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -137,6 +139,7 @@ impl StoreError {
                 }
                 _ => None,
             },
+            Self::Read { path, source } if source.kind() == io::ErrorKind::NotFound => without(path),
             Self::Read { .. } => None,
             Self::Missing { .. } | Self::NoRun { .. } => {
                 Some(
@@ -149,7 +152,7 @@ impl StoreError {
                 "name a run, `RUN:SET`, or a folder with a `NAME.json` beside each source; `empty` is the empty set"
                     .into(),
             ),
-            Self::Damaged { .. } => None,
+            Self::Damaged { path, .. } => without(path),
             Self::NewerFormat { .. } => Some("use the version of greensand that wrote it, or a later one".into()),
             Self::NoSet { known, .. } if known.is_empty() => {
                 Some("the run stopped before its first set was kept".into())
@@ -170,6 +173,24 @@ impl StoreError {
         }
     }
 
+    /// Says whether a run that met this can be taken up again as it is: nothing that it needs is lost or is another's.
+    pub(crate) fn leaves_a_run(&self) -> bool {
+        match self {
+            Self::Write { .. } | Self::InUse { .. } | Self::EndOfRecord { .. } => true,
+            Self::Read { source, .. } => source.kind() != io::ErrorKind::NotFound,
+            Self::Missing { .. }
+            | Self::NoRun { .. }
+            | Self::NoFunctions { .. }
+            | Self::Damaged { .. }
+            | Self::NewerFormat { .. }
+            | Self::NoSet { .. }
+            | Self::AmbiguousSet { .. }
+            | Self::Changed { .. }
+            | Self::Diverged { .. }
+            | Self::NotResumable { .. } => false,
+        }
+    }
+
     pub(super) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         |source| Self::Read { path: path.to_owned(), source }
     }
@@ -180,5 +201,25 @@ impl StoreError {
 
     pub(crate) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
         Self::Damaged { path: path.to_owned(), line: None, reason: reason.into() }
+    }
+}
+
+/// What to do where a file of a run is not what was written there, or is gone.
+fn without(path: &Path) -> Option<String> {
+    let run = path.parent()?.display();
+    let file = path.file_name()?.to_str()?;
+    match file {
+        JOURNAL => Some(format!("put `{file}` back from a copy: nothing can be told of a run without it")),
+        REPLIES | OUTCOMES => Some(format!(
+            "put `{file}` back from a copy: the run cannot go on without what was paid for; `greensand show {run}` still shows it"
+        )),
+        MANIFEST => Some(format!(
+            "put `{file}` back from a copy: it says what the run works with; `greensand show {run}` still shows it"
+        )),
+        SENT => Some(format!(
+            "to go on without it, delete `{}`: what was cut off in flight then counts against no cap",
+            path.display()
+        )),
+        _ => None,
     }
 }

@@ -446,7 +446,7 @@ impl JournalReader {
             }
             Some(Ok(_)) => Err(reader.damaged(1, "the first line does not open a journal".into())),
             Some(Err(error)) => Err(error),
-            None => Err(reader.damaged(1, "the journal is empty".into())),
+            None => Err(reader.damaged(1, "the file is empty".into())),
         }
     }
 

@@ -26,6 +26,8 @@ pub(super) const JOURNAL: &str = "journal.jsonl";
 pub(super) const REPLIES: &str = "replies.jsonl";
 pub(super) const OUTCOMES: &str = "outcomes.jsonl";
 pub(super) const SITTINGS: &str = "sittings.jsonl";
+/// Sittings that could not be read, set aside.
+pub(super) const DAMAGED_SITTINGS: &str = "sittings.damaged.jsonl";
 pub(super) const SENT: &str = "sent.jsonl";
 pub(super) const EVAL: &str = "eval.json";
 pub(super) const NOISE: &str = "noise.json";

@@ -1,6 +1,7 @@
 //! Writing a run folder.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
@@ -24,8 +25,8 @@ use super::records::{
 };
 use super::report::{Report, ReportBuilder};
 use super::run_folder::{
-    BEST, COMPARE, CREDIT, EVAL, JOURNAL, LOCK, MANIFEST, NOISE, OUTCOMES, PROCESS, REPLIES, REPORT, REPORT_TEXT,
-    RunFolder, SENT, SETS, SITTINGS,
+    BEST, COMPARE, CREDIT, DAMAGED_SITTINGS, EVAL, JOURNAL, LOCK, MANIFEST, NOISE, OUTCOMES, PROCESS, REPLIES, REPORT,
+    REPORT_TEXT, RunFolder, SENT, SETS, SITTINGS,
 };
 use super::tape::Tape;
 
@@ -44,7 +45,8 @@ pub struct RunWriter {
     sittings: Option<Journal>,
     report: Mutex<ReportBuilder>,
     failure: Mutex<Option<StoreError>>,
-    _lock: File,
+    /// None for a replay of a folder without the file.
+    _lock: Option<File>,
 }
 
 impl RunWriter {
@@ -91,7 +93,17 @@ impl RunWriter {
         let sets = path.join(SETS);
         std::fs::create_dir(&sets).map_err(StoreError::write(&sets))?;
         let report = Mutex::new(ReportBuilder::new());
-        Ok(Self { folder, journal, replies, outcomes, sent, sittings, report, failure: Mutex::new(None), _lock: lock })
+        Ok(Self {
+            folder,
+            journal,
+            replies,
+            outcomes,
+            sent,
+            sittings,
+            report,
+            failure: Mutex::new(None),
+            _lock: Some(lock),
+        })
     }
 
     /// Makes a run of the folder. Whatever is to be in it from the beginning is there by now.
@@ -113,14 +125,13 @@ impl RunWriter {
             let reason = format!("it was made by greensand {}, which kept no outcomes of calls", manifest.version);
             return Err(StoreError::NotResumable { path: path.to_owned(), reason });
         }
-        let lock_path = path.join(LOCK);
-        let lock = File::open(&lock_path).map_err(StoreError::read(&lock_path))?;
-        take(&lock, path)?;
+        let lock = open_lock(&path.join(LOCK), how)?;
+        lock.as_ref().map_or(Ok(()), |lock| take(lock, path))?;
         if how == Reopening::Resume {
             ProcessRecord::current().write(&path.join(PROCESS))?;
         }
         let mut report = ReportBuilder::new();
-        let sittings = reopen_sittings(&path.join(SITTINGS), how, &mut report)?;
+        let sittings = reopen_sittings(folder, how, &mut report)?;
         let sent = reopen_sent(folder, how)?;
         let replies = Tape::reopen(&path.join(REPLIES), how, |event| {
             report.add(event);
@@ -467,30 +478,68 @@ fn take(lock: &File, path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn reopen_sittings(path: &Path, how: Reopening, report: &mut ReportBuilder) -> Result<Option<Journal>, StoreError> {
+/// Opens the lock of a run. It holds nothing, so that one that is gone is made again, by whoever may write.
+fn open_lock(path: &Path, how: Reopening) -> Result<Option<File>, StoreError> {
+    match (File::open(path), how) {
+        (Ok(lock), _) => Ok(Some(lock)),
+        (Err(error), Reopening::Resume) if error.kind() == ErrorKind::NotFound => {
+            let opened = File::options().write(true).create(true).truncate(false).open(path);
+            opened.map(Some).map_err(StoreError::write(path))
+        }
+        (Err(error), Reopening::Replay) if error.kind() == ErrorKind::NotFound => Ok(None),
+        (Err(error), _) => Err(StoreError::read(path)(error)),
+    }
+}
+
+/// Opens the sittings. Nothing that a run does rests on them: where they cannot be read they are set aside and begun anew.
+fn reopen_sittings(
+    folder: &RunFolder,
+    how: Reopening,
+    report: &mut ReportBuilder,
+) -> Result<Option<Journal>, StoreError> {
     if how == Reopening::Replay {
         return Ok(None);
     }
-    let mut reader = JournalReader::open(path)?;
-    for event in reader.by_ref() {
-        report.add(&event?);
+    let path = folder.path().join(SITTINGS);
+    let read = JournalReader::open(&path).and_then(|mut reader| {
+        let events = reader.by_ref().collect::<Result<Vec<_>, _>>()?;
+        Ok((reader, events))
+    });
+    match read {
+        Ok((reader, events)) => {
+            events.iter().for_each(|event| report.add(event));
+            Journal::reopen_at_end(&reader, how).map(Some)
+        }
+        Err(StoreError::Damaged { .. }) => {
+            let aside = folder.path().join(DAMAGED_SITTINGS);
+            std::fs::rename(&path, &aside).map_err(StoreError::write(&aside))?;
+            report.warn(format!("when the run was worked on is not known in full: see `{DAMAGED_SITTINGS}`"));
+            Journal::create(&path, &folder.name()).map(Some)
+        }
+        Err(StoreError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            Journal::create(&path, &folder.name()).map(Some)
+        }
+        Err(error) => Err(error),
     }
-    Journal::reopen_at_end(&reader, how).map(Some)
 }
 
 fn reopen_sent(folder: &RunFolder, how: Reopening) -> Result<Option<Journal>, StoreError> {
     let path = folder.path().join(SENT);
-    match how {
-        Reopening::Replay => Ok(None),
-        Reopening::Resume if !path.exists() => Journal::create(&path, &folder.name()).map(Some),
-        Reopening::Resume => {
-            let mut reader = JournalReader::open(&path)?;
-            for event in reader.by_ref() {
-                event?;
-            }
-            Journal::reopen_at_end(&reader, how).map(Some)
-        }
+    if how == Reopening::Replay {
+        return Ok(None);
     }
+    // One that holds nothing was begun, and says no more than none.
+    if std::fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
+        std::fs::remove_file(&path).map_err(StoreError::write(&path))?;
+    }
+    if !path.exists() {
+        return Journal::create(&path, &folder.name()).map(Some);
+    }
+    let mut reader = JournalReader::open(&path)?;
+    for event in reader.by_ref() {
+        event?;
+    }
+    Journal::reopen_at_end(&reader, how).map(Some)
 }
 
 /// The key of a reply: who was asked, and what.

@@ -29,8 +29,8 @@ pub enum TrainErrorKind {
     #[error("load the best set of the run")]
     Best(#[source] Box<SetError>),
     /// The run folder cannot be written.
-    #[error("keep the run")]
-    Store(#[source] Box<StoreError>),
+    #[error(transparent)]
+    Store(Box<StoreError>),
     /// A set could not be measured.
     #[error("measure a function set")]
     Evaluate(#[source] Box<EvaluateError>),
@@ -72,6 +72,31 @@ impl TrainError {
     /// Returns the folder of the run, if it had come to have one.
     pub fn run(&self) -> Option<&Path> {
         self.run.as_deref()
+    }
+
+    /// Says whether the run can be taken up again as it is.
+    pub fn can_go_on(&self) -> bool {
+        match &self.kind {
+            TrainErrorKind::Store(error) => error.leaves_a_run(),
+            TrainErrorKind::Evaluate(error) => match &**error {
+                EvaluateError::Store(error) => error.leaves_a_run(),
+                EvaluateError::NoTasks(_)
+                | EvaluateError::Interrupted
+                | EvaluateError::Model(_)
+                | EvaluateError::TooMuchMissing(_)
+                | EvaluateError::BudgetSpent(_)
+                | EvaluateError::Uncapped(_) => true,
+            },
+            TrainErrorKind::Initial(error) | TrainErrorKind::Best(error) => match &**error {
+                SetError::Store(error) => error.leaves_a_run(),
+                SetError::Refused { .. } | SetError::Changed { .. } => false,
+                SetError::Host { .. } => true,
+            },
+            TrainErrorKind::Optimizer(_)
+            | TrainErrorKind::Host(_)
+            | TrainErrorKind::Uncapped(_)
+            | TrainErrorKind::OutOfOrder(_) => true,
+        }
     }
 
     /// Returns what to do about it.

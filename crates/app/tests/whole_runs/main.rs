@@ -3,6 +3,7 @@
 
 mod compare;
 mod credit;
+mod damage;
 mod evaluation;
 mod formats;
 mod noise;

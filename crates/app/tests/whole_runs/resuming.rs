@@ -333,7 +333,7 @@ fn an_edited_journal_is_named_by_its_first_line_that_comes_out_otherwise() {
 
 #[test]
 fn a_damaged_file_of_a_run_names_its_line() {
-    for file in ["journal.jsonl", "replies.jsonl", "outcomes.jsonl", "sittings.jsonl"] {
+    for file in ["journal.jsonl", "replies.jsonl", "outcomes.jsonl"] {
         let folder = story();
         let run = folder.train(&[]).unwrap().folder.path().to_owned();
         let text = std::fs::read_to_string(run.join(file)).unwrap();

@@ -21,8 +21,17 @@ pub(crate) struct TableRuntime;
 
 /// Opens a run again, with what it was made with.
 pub(crate) fn reopened(run: &Path) -> (RecordedRun, Eras) {
+    reopened_with(run, &[])
+}
+
+/// Opens a run again, with some settings that it may have anew.
+pub(crate) fn reopened_with(run: &Path, settings: &[&str]) -> (RecordedRun, Eras) {
     let environment = Environment::of([], run);
-    let recorded = RecordedRun::open(run, &Overrides::new(), &environment).unwrap();
+    let mut overrides = Overrides::new();
+    for setting in settings {
+        overrides.set(setting).unwrap();
+    }
+    let recorded = RecordedRun::open(run, &overrides, &environment).unwrap();
     let runtime: Arc<dyn FunctionRuntime> = Arc::new(TableRuntime);
     let eras = recorded.equipment(&runtime, &environment).unwrap();
     (recorded, eras)
