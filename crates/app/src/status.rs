@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::causes::with_causes;
 use crate::events::TallyLine;
 use crate::settings::{ProjectSource, resolve};
-use crate::spend::Money;
+use crate::spend::{Money, Spent};
 use crate::store::{
-    DecisionKind, EvaluationRecord, JournalEvent, Report, RunFolder, SignalError, StopRecord, StoreError, UsageRecord,
+    DecisionKind, EvaluationRecord, JournalEvent, Manifest, Report, RunFolder, SignalError, StopRecord, StoreError,
+    UsageRecord,
 };
 use crate::{Environment, Overrides, ProjectError, Tally};
 
@@ -31,6 +33,12 @@ pub struct RunStatus {
     /// The process that works on it, if one does and can be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
+    /// What to do next: a command, or in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// Why it cannot be read, if it cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
     /// How it ended, if it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<StopRecord>,
@@ -64,8 +72,10 @@ pub struct RunStatus {
 pub enum RunState {
     /// A process works on it.
     Running,
-    /// It is over by its own rules.
+    /// It is over by its own rules, and for good.
     Finished,
+    /// Its budget is spent: with a higher cap it goes on.
+    Stopped,
     /// Somebody asked it to stop.
     Interrupted,
     /// It could not go on, and says why.
@@ -74,6 +84,8 @@ pub enum RunState {
     Crashed,
     /// Nobody has worked on it yet: it was forked from another run.
     Waiting,
+    /// It cannot be read.
+    Damaged,
 }
 
 impl RunState {
@@ -82,18 +94,20 @@ impl RunState {
         match self {
             Self::Running => "running",
             Self::Finished => "finished",
+            Self::Stopped => "stopped",
             Self::Interrupted => "interrupted",
             Self::Failed => "failed",
             Self::Crashed => "crashed",
             Self::Waiting => "waiting",
+            Self::Damaged => "damaged",
         }
     }
 
     /// Says whether the run can be taken up again.
     pub fn can_go_on(self) -> bool {
         match self {
-            Self::Interrupted | Self::Failed | Self::Crashed | Self::Waiting => true,
-            Self::Running | Self::Finished => false,
+            Self::Stopped | Self::Interrupted | Self::Failed | Self::Crashed | Self::Waiting => true,
+            Self::Running | Self::Finished | Self::Damaged => false,
         }
     }
 }
@@ -124,10 +138,12 @@ impl RunStatus {
             _ if is_running => RunState::Running,
             Some(stop) if stop.is_the_end() => RunState::Finished,
             Some(stop) if stop.kind == "interrupted" => RunState::Interrupted,
+            Some(stop) if stop.kind == "budget_spent" => RunState::Stopped,
             Some(_) => RunState::Failed,
             None if manifest.forked_from.is_some() && !run.was_begun() => RunState::Waiting,
             None => RunState::Crashed,
         };
+        let next = Some(next(run.path(), state, &manifest, report.spend.total()));
         let max_epochs = manifest.settings.iter().find(|setting| setting.key == "training.epochs");
         Ok(Self {
             format: STATUS_FORMAT,
@@ -135,6 +151,8 @@ impl RunStatus {
             started: manifest.started,
             state,
             pid: run.process().filter(|process| is_running && process.is_alive()).map(|process| process.pid),
+            next,
+            problem: None,
             stop,
             epoch,
             max_epochs: max_epochs.and_then(|setting| setting.value.as_u64()),
@@ -151,10 +169,68 @@ impl RunStatus {
 }
 
 impl RunStatus {
+    /// Finds out where one of several runs stands; what cannot be read is told as such, so that it hides no other.
+    pub fn of_listed(run: &RunFolder) -> Self {
+        Self::of(run).unwrap_or_else(|error| Self {
+            format: STATUS_FORMAT,
+            run: run.path().to_owned(),
+            started: run.manifest().map(|manifest| manifest.started).unwrap_or_default(),
+            state: RunState::Damaged,
+            pid: None,
+            next: error.hint(),
+            problem: Some(with_causes(&error)),
+            stop: None,
+            epoch: None,
+            max_epochs: None,
+            measuring: None,
+            best_score: None,
+            initial_score: None,
+            assistant_usage: UsageRecord::default(),
+            optimizer_usage: UsageRecord::default(),
+            nano_usd: None,
+        })
+    }
+
     /// Returns the money that was spent, in words; nothing, where a price is not known.
     pub fn money_words(&self) -> Option<String> {
         self.nano_usd.map(|nano_usd| Money::of_nano_dollars(nano_usd).to_string())
     }
+}
+
+/// Says what to do next with a run that can be read.
+fn next(run: &Path, state: RunState, manifest: &Manifest, spent: Spent) -> String {
+    let run = run.display();
+    match state {
+        RunState::Running => format!("greensand stop {run}"),
+        RunState::Finished | RunState::Damaged => format!("greensand report {run}"),
+        RunState::Stopped => format!("greensand resume {run}{}", higher_caps(manifest, spent)),
+        RunState::Interrupted | RunState::Failed | RunState::Crashed | RunState::Waiting => {
+            format!("greensand resume {run}")
+        }
+    }
+}
+
+/// The flags that give a run twice what it has spent, and at least twice of what it was begun with. Which caps it had when it was
+/// taken up again, it does not say.
+fn higher_caps(manifest: &Manifest, spent: Spent) -> String {
+    let given = |key: &str| manifest.settings.iter().find(|setting| setting.key == key).map(|setting| &setting.value);
+    let count = |flag: &str, key: &str, spent: u64| {
+        let cap = given(key)?.as_u64()?.max(spent);
+        Some(format!(" {flag} {}", cap.saturating_mul(2)))
+    };
+    let money = || {
+        let spent = spent.money.unwrap_or(Money::ZERO);
+        let cap = Money::of_dollars(given("budget.max_usd")?.as_f64()?).max(spent).nano_dollars();
+        let cents = cap.saturating_mul(2).div_ceil(10_000_000);
+        Some(format!(" --max-usd {}.{:02}", cents / 100, cents % 100))
+    };
+    let caps = [
+        money(),
+        count("--max-tokens", "budget.max_tokens", spent.tokens),
+        count("--max-calls", "budget.max_calls", spent.calls),
+    ];
+    let caps: String = caps.into_iter().flatten().collect();
+    if caps.is_empty() { " with a higher `--max-usd`, `--max-tokens` or `--max-calls`".into() } else { caps }
 }
 
 fn score_of(report: &Report, counts: impl Fn(DecisionKind) -> bool) -> Option<f64> {
@@ -283,7 +359,7 @@ pub fn stop_run(run: &RunFolder, deadline: Duration) -> Result<bool, StopError> 
     Ok(true)
 }
 
-/// Finds runs: the run of a run folder, or the runs of a project or of a folder of runs, the oldest first.
+/// Finds runs: the run of a run folder, or the runs of a project or of a folder of runs, the oldest first, damaged ones included.
 ///
 /// # Errors
 /// When there is nothing there, or the settings of the project cannot be read.
@@ -294,15 +370,11 @@ pub fn find_runs(path: &Path, environment: &Environment) -> Result<Vec<RunFolder
     if !path.exists() {
         return Err(ProjectError::Missing { path: path.to_owned() });
     }
-    let listed = |folder: &Path| {
-        let runs = RunFolder::list(folder).unwrap_or_default();
-        runs.into_iter().map(|summary| summary.folder).collect::<Vec<_>>()
-    };
-    let here = listed(path);
+    let here = RunFolder::list_all(path);
     if path.is_dir() && !here.is_empty() {
         return Ok(here);
     }
     let source = ProjectSource::read(path)?;
     let settings = resolve(&source, &Overrides::new(), environment)?;
-    Ok(listed(&settings.runs_dir))
+    Ok(RunFolder::list_all(&settings.runs_dir))
 }

@@ -132,6 +132,44 @@ fn a_run_that_was_killed_is_crashed_and_its_number_is_never_signalled() {
 }
 
 #[test]
+fn a_run_that_its_budget_stopped_says_what_cap_lets_it_go_on() {
+    let runs = tempfile::tempdir().unwrap();
+    let project = quickstart();
+    let folder = runs.path().to_str().unwrap();
+    let spent = greensand(&["train", &project, "--runs", folder, "--max-calls", "60", "--json"]).code(4).last_line();
+    let run = spent["run"].as_str().unwrap();
+    let stopped = status(run);
+    assert_eq!((&stopped["state"], &stopped["stop"]["kind"]), (&"stopped".into(), &"budget_spent".into()), "{stopped}");
+    let text = greensand(&["status", run]).code(0).stdout;
+    for said in ["stopped: budget", "next: greensand resume ", " --max-calls 120"] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    greensand(&["resume", run, "--max-calls", "9999"]).code(0);
+    let text = greensand(&["status", run]).code(0).stdout;
+    assert!(text.contains("it is over (patience)") && text.contains("nothing is left to resume"), "{text}");
+}
+
+#[test]
+fn a_damaged_run_is_listed_as_such_and_hides_no_other() {
+    let runs = tempfile::tempdir().unwrap();
+    let (project, folder) = (quickstart(), runs.path().to_str().unwrap());
+    let train = || greensand(&["train", &project, "--runs", folder, "--epochs", "1", "--json"]).code(0).last_line();
+    let [first, second, third] = [(); 3].map(|()| train()["run"].as_str().unwrap().to_owned());
+    std::fs::write(Path::new(&first).join("journal.jsonl"), "\0").unwrap();
+    std::fs::write(Path::new(&second).join("manifest.json"), "{").unwrap();
+    let listed = greensand(&["status", folder, "--json"]).code(0).json();
+    let state =
+        |run: &str| listed.as_array().unwrap().iter().find(|status| status["run"] == run).unwrap()["state"].clone();
+    assert_eq!([&first, &second, &third].map(|run| state(run)), ["damaged", "damaged", "finished"]);
+    let listed = greensand(&["status", folder]).code(0).stdout;
+    assert!(listed.lines().count() == 3 && listed.contains("manifest.json:1"), "{listed}");
+    for damaged in [&first, &second] {
+        greensand(&["status", damaged]).code(2).says("hint: put `");
+        assert_eq!(greensand(&["status", damaged, "--json"]).code(2).last_line()["event"], "failed");
+    }
+}
+
+#[test]
 fn the_runs_of_a_folder_are_listed_the_last_one_last() {
     let runs = tempfile::tempdir().unwrap();
     greensand(&["status", runs.path().to_str().unwrap()]).code(2).says("name a run, a project, or a folder of runs");

@@ -118,6 +118,30 @@ impl RunFolder {
         Ok(runs)
     }
 
+    /// Returns the runs of a folder, the oldest first, also those whose manifest cannot be read.
+    pub(crate) fn list_all(runs_dir: &Path) -> Vec<Self> {
+        let entries = std::fs::read_dir(runs_dir).into_iter().flatten().flatten();
+        let mut runs: Vec<(String, Self)> = entries
+            .filter_map(|entry| {
+                let folder = Self::open(&entry.path()).ok()?;
+                Some((folder.begun(), folder))
+            })
+            .collect();
+        runs.sort_by(|(one, folder), (other, other_folder)| (one, &folder.path).cmp(&(other, &other_folder.path)));
+        runs.into_iter().map(|(_, folder)| folder).collect()
+    }
+
+    /// When the run was begun: as its manifest says, or by the file itself.
+    fn begun(&self) -> String {
+        let of_file = || std::fs::metadata(self.path.join(MANIFEST)).and_then(|file| file.modified());
+        match self.manifest() {
+            Ok(manifest) => manifest.started,
+            Err(_) => {
+                of_file().map_or_else(|_| String::new(), |time| humantime::format_rfc3339_seconds(time).to_string())
+            }
+        }
+    }
+
     /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         &self.path

@@ -24,8 +24,9 @@ pub(crate) struct Arguments {
 }
 
 const HELP: &str = "\
-A run is `running`, `finished` by its own rules, `interrupted`, `failed`, `crashed` (its process is gone and left no word), or
-`waiting`: a fork that nobody has worked on. What is not finished goes on with `greensand resume RUN`.
+A run is `running`, `finished` by its own rules and for good, `stopped` by its budget, `interrupted`, `failed`, `crashed` (its
+process is gone and left no word), `waiting`: a fork that nobody has worked on, or `damaged`. All but those that run, are
+finished or damaged go on with `greensand resume RUN`; one that its budget stopped wants a higher cap.
 
 Examples:
   greensand status runs/RUN
@@ -53,14 +54,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
         }
         _ => Failure::from(error),
     })?;
-    let mut statuses = Vec::new();
-    for run in runs.iter().rev().take(LISTED) {
-        match RunStatus::of(run) {
-            Ok(status) => statuses.push(status),
-            Err(error) => terminal.say(format_args!("{WARN}warning{WARN:#}: {}", text::line(&error.to_string()))),
-        }
-    }
-    statuses.reverse();
+    let statuses: Vec<_> = runs.iter().skip(runs.len().saturating_sub(LISTED)).map(RunStatus::of_listed).collect();
     if arguments.json {
         common::write_json(&statuses, terminal)?;
     } else if statuses.is_empty() {
@@ -68,6 +62,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
     } else {
         let lines: Vec<_> = statuses.iter().map(line_of).collect();
         common::write_text(&lines.concat(), terminal)?;
+        if runs.len() > LISTED {
+            terminal.say(format_args!("{DIM}and {} earlier ones{DIM:#}", runs.len() - LISTED));
+        }
     }
     Ok(Ending::Done)
 }
@@ -75,7 +72,8 @@ pub(super) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ending, 
 fn line_of(status: &RunStatus) -> String {
     let score = status.best_score.map_or_else(String::new, |score| format!("  best {}", percent(score)));
     let epoch = status.epoch.map_or_else(String::new, |epoch| format!("  epoch {epoch}"));
-    format!("{}  {}{epoch}{score}\n", state_words(status.state), common::shown(&status.run))
+    let problem = status.problem.as_ref().map_or_else(String::new, |problem| format!("  {}", text::line(problem)));
+    format!("{}  {}{epoch}{score}{problem}\n", state_words(status.state), common::shown(&status.run))
 }
 
 fn status_text(status: &RunStatus) -> String {
@@ -91,7 +89,8 @@ fn write_status(out: &mut String, status: &RunStatus) -> std::fmt::Result {
     writeln!(out, "{BOLD}{run}{BOLD:#}")?;
     writeln!(out, "{}{pid}, begun {}", state_words(status.state), text::line(&status.started))?;
     if let Some(stop) = &status.stop {
-        writeln!(out, "it ended ({}): {}", text::line(&stop.kind), text::line(&stop.reason))?;
+        let what = if status.state == RunState::Finished { "it is over" } else { "it ended" };
+        writeln!(out, "{what} ({}): {}", text::line(&stop.kind), text::line(&stop.reason))?;
     }
     if let Some(epoch) = status.epoch {
         let most = status.max_epochs.map_or_else(String::new, |most| format!(" of at most {most}"));
@@ -114,26 +113,23 @@ fn write_status(out: &mut String, status: &RunStatus) -> std::fmt::Result {
     if let Some(money) = status.money_words() {
         writeln!(out, "spent {money}")?;
     }
-    let next = match status.state {
-        _ if status.stop.as_ref().is_some_and(|stop| stop.kind == "budget_spent") => {
-            format!("greensand resume {run}, with a higher `--max-usd`, `--max-tokens` or `--max-calls`")
-        }
-        RunState::Running => format!("greensand stop {run}"),
-        RunState::Finished => format!("greensand report {run}"),
-        RunState::Interrupted | RunState::Failed | RunState::Crashed | RunState::Waiting => {
-            format!("greensand resume {run}")
-        }
-    };
-    writeln!(out, "{DIM}next: {next}{DIM:#}")
+    if status.state == RunState::Finished {
+        writeln!(out, "nothing is left to resume; `greensand fork` begins a new run from a step of it")?;
+    }
+    match &status.next {
+        Some(next) => writeln!(out, "{DIM}next: {}{DIM:#}", text::line(next)),
+        None => Ok(()),
+    }
 }
 
 fn state_words(state: RunState) -> String {
     let style = match state {
         RunState::Running | RunState::Finished => GOOD,
-        RunState::Interrupted | RunState::Waiting => WARN,
-        RunState::Failed | RunState::Crashed => BAD,
+        RunState::Stopped | RunState::Interrupted | RunState::Waiting => WARN,
+        RunState::Failed | RunState::Crashed | RunState::Damaged => BAD,
     };
-    format!("{style}{}{style:#}", state.as_str())
+    let by = if state == RunState::Stopped { ": budget" } else { "" };
+    format!("{style}{}{by}{style:#}", state.as_str())
 }
 
 fn percent(score: f64) -> String {
