@@ -1,9 +1,8 @@
 //! What the reference class of the method got wrong, each as a test that ours does not.
 //!
 //! The numbers are those of the list that the project keeps. Five of them are not this crate's to show: 15 (code ran in the
-//! caller's interpreter), 16 (a limit that was not kept), 17 (equal calls shared a file) and 18 (the model read prints
-//! instead of the value) are shown by the suites of `greensand-sandbox` and the hostile cases of the workspace's `tests`;
-//! 21 (`1/2` against `\frac{1}{2}`) by the `math` scorer of `greensand-agent`.
+//! caller's interpreter), 16 (a limit that was not kept), 17 (equal calls shared a file), 18 (the model read prints instead of
+//! the value) and 21 (`1/2` against `\frac{1}{2}`) are in `tests/tests/defects.rs` of the workspace.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
