@@ -11,8 +11,8 @@ use crate::events::TallyLine;
 use crate::settings::{ProjectSource, resolve};
 use crate::spend::{Money, Spent};
 use crate::store::{
-    DecisionKind, EvaluationRecord, JournalEvent, Manifest, Report, RunFolder, SignalError, StopRecord, StoreError,
-    UsageRecord,
+    DecisionKind, EvaluationRecord, JournalEvent, Manifest, Report, RunFolder, RunKind, SignalError, StopRecord,
+    StoreError, UsageRecord,
 };
 use crate::{Environment, Overrides, ProjectError, Tally};
 
@@ -26,6 +26,9 @@ pub struct RunStatus {
     pub format: u32,
     /// The folder of the run.
     pub run: PathBuf,
+    /// What it does.
+    #[serde(default)]
+    pub kind: RunKind,
     /// When it was begun, in UTC (RFC 3339).
     pub started: String,
     /// Whether it goes on.
@@ -42,7 +45,7 @@ pub struct RunStatus {
     /// How it ended, if it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<StopRecord>,
-    /// The epoch that it is in, or ended in.
+    /// The epoch that it is in, or ended in; none for a run that does not train.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u32>,
     /// The most epochs that it may have.
@@ -133,6 +136,7 @@ impl RunStatus {
         let manifest = run.manifest()?;
         let report = run.report()?;
         let (epoch, open) = last_measurement(run)?;
+        let kind = manifest.kind;
         let stop = report.stop.clone().filter(|_| !is_running);
         let state = match &stop {
             _ if is_running => RunState::Running,
@@ -144,17 +148,18 @@ impl RunStatus {
             None => RunState::Crashed,
         };
         let next = Some(next(run.path(), state, &manifest, report.spend.total()));
-        let max_epochs = manifest.settings.iter().find(|setting| setting.key == "training.epochs");
+        let max_epochs = manifest.settings.iter().find(|setting| kind.trains() && setting.key == "training.epochs");
         Ok(Self {
             format: STATUS_FORMAT,
             run: run.path().to_owned(),
+            kind,
             started: manifest.started,
             state,
             pid: run.process().filter(|process| is_running && process.is_alive()).map(|process| process.pid),
             next,
             problem: None,
             stop,
-            epoch,
+            epoch: epoch.filter(|_| kind.trains()),
             max_epochs: max_epochs.and_then(|setting| setting.value.as_u64()),
             measuring: open,
             best_score: score_of(&report, |decision| {
@@ -174,6 +179,7 @@ impl RunStatus {
         Self::of(run).unwrap_or_else(|error| Self {
             format: STATUS_FORMAT,
             run: run.path().to_owned(),
+            kind: run.manifest().map(|manifest| manifest.kind).unwrap_or_default(),
             started: run.manifest().map(|manifest| manifest.started).unwrap_or_default(),
             state: RunState::Damaged,
             pid: None,

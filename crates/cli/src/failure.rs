@@ -360,7 +360,7 @@ impl From<TrainError> for Failure {
             TrainErrorKind::Store(error) => kind_of_store(error),
             TrainErrorKind::Evaluate(error) => kind_of_evaluation(error),
             TrainErrorKind::Optimizer(_) => FailureKind::Model,
-            TrainErrorKind::Uncapped(_) => FailureKind::Asked,
+            TrainErrorKind::Uncapped(_) | TrainErrorKind::NotTrained { .. } => FailureKind::Asked,
             TrainErrorKind::Host(_) | TrainErrorKind::OutOfOrder(_) => FailureKind::Bug,
         };
         let shown = error.run().filter(|_| error.can_go_on()).map(|run| {

@@ -28,6 +28,26 @@ pub enum RunKind {
     Compare,
 }
 
+impl RunKind {
+    /// Returns the word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Eval => "eval",
+            Self::Noise => "noise",
+            Self::Compare => "compare",
+        }
+    }
+
+    /// Says whether it trains functions, be it beside other work: it then has epochs and a best set.
+    pub fn trains(self) -> bool {
+        match self {
+            Self::Train | Self::Compare => true,
+            Self::Eval | Self::Noise => false,
+        }
+    }
+}
+
 /// What a run was started with: enough to know what its numbers mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Manifest {

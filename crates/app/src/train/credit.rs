@@ -31,6 +31,11 @@ pub async fn credit(
     interrupt: &Interrupt,
 ) -> Result<CreditReport, TrainError> {
     let failed = |kind| TrainError { kind, run: Some(recorded.folder.path().to_owned()) };
+    let kind = recorded.manifest.kind;
+    if !kind.trains() {
+        let run = recorded.folder.path().to_owned();
+        return Err(TrainError { kind: TrainErrorKind::NotTrained { run, kind }, run: None });
+    }
     let source = SetSource::Run { folder: recorded.folder.path().to_owned(), set: "best".into() };
     let equipment = eras.last();
     equipment.ledger.allow(&[Role::Assistant]).map_err(|uncapped| failed(uncapped.into()))?;

@@ -8,7 +8,7 @@ use greensand_optimizer::{AdmitError, TrainingError};
 use crate::evaluate::EvaluateError;
 use crate::sets::SetError;
 use crate::spend::Uncapped;
-use crate::store::StoreError;
+use crate::store::{RunKind, StoreError};
 
 /// A training run that could not go on. What it had until then is in its folder.
 #[derive(Debug)]
@@ -44,6 +44,14 @@ pub enum TrainErrorKind {
     /// It would cost money, and nothing bounds how much. Nothing was sent.
     #[error(transparent)]
     Uncapped(#[from] Uncapped),
+    /// What is asked of it, only a training has.
+    #[error("run `{}` is one of `greensand {}`, and trained no functions", run.display(), kind.as_str())]
+    NotTrained {
+        /// The run.
+        run: PathBuf,
+        /// What it does.
+        kind: RunKind,
+    },
     /// The loop and the training disagree.
     #[error("keep the order of the training")]
     OutOfOrder(#[from] TrainingError),
@@ -92,6 +100,7 @@ impl TrainError {
                 SetError::Refused { .. } | SetError::Changed { .. } => false,
                 SetError::Host { .. } => true,
             },
+            TrainErrorKind::NotTrained { .. } => false,
             TrainErrorKind::Optimizer(_)
             | TrainErrorKind::Host(_)
             | TrainErrorKind::Uncapped(_)
@@ -114,6 +123,7 @@ impl TrainErrorKind {
             Self::Optimizer(error) => error.hint().map(str::to_owned),
             Self::Host(_) => Some("`greensand doctor` examines this machine".into()),
             Self::Uncapped(uncapped) => Some(uncapped.hint()),
+            Self::NotTrained { .. } => Some("name the folder of a training".into()),
             Self::OutOfOrder(_) => None,
         }
     }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use greensand_app::store::{EvalReport, Reopening, RunFolder};
+use greensand_app::store::{EvalReport, Reopening, RunFolder, RunKind};
 use greensand_app::{
     Equipment, EvalDone, EvaluateError, Event, Interrupt, ModelBackend, ModelError, ModelErrorKind, Observer, Project,
-    RunDone, SetSource, Silent, Split, TrainErrorKind, diff_sets, evaluate,
+    RunDone, RunStatus, SetSource, Silent, Split, TrainErrorKind, credit, diff_sets, evaluate,
 };
 use greensand_llm::{ChatReply, ChatRequest, FinishReason};
 use greensand_types::{BoxFuture, TaskId, TokenUsage};
@@ -289,4 +289,16 @@ fn an_evaluation_that_a_model_stopped_goes_on_when_the_model_does() {
     assert!(done.error.is_none());
     assert_eq!((done.report.score, done.report.missing, done.report.tasks), (Some(0.25), 0, 4));
     assert_eq!(done.report.test_scored, stopped.report.test_scored);
+}
+
+#[test]
+fn an_evaluation_has_a_status_without_epochs_and_no_credit() {
+    let folder = Folder::new("", &[ASSISTANT]);
+    let (project, equipment) = folder.open(&[]);
+    let run = measured(&project, &equipment, Split::Train, &Silent, &Interrupt::new()).folder;
+    let status = RunStatus::of(&run).unwrap();
+    assert_eq!((status.kind, status.epoch, status.max_epochs), (RunKind::Eval, None, None));
+    let (recorded, eras) = reopened(run.path());
+    let error = block_on(credit(&recorded, &eras, &Silent, &Interrupt::new())).unwrap_err();
+    assert!(error.to_string().ends_with("is one of `greensand eval`, and trained no functions"), "{error}");
 }

@@ -73,7 +73,8 @@ fn line_of(status: &RunStatus) -> String {
     let score = status.best_score.map_or_else(String::new, |score| format!("  best {}", percent(score)));
     let epoch = status.epoch.map_or_else(String::new, |epoch| format!("  epoch {epoch}"));
     let problem = status.problem.as_ref().map_or_else(String::new, |problem| format!("  {}", text::line(problem)));
-    format!("{}  {}{epoch}{score}{problem}\n", state_words(status.state), common::shown(&status.run))
+    let kind = if status.kind.trains() { String::new() } else { format!("  {}", status.kind.as_str()) };
+    format!("{}  {}{kind}{epoch}{score}{problem}\n", state_words(status.state), common::shown(&status.run))
 }
 
 fn status_text(status: &RunStatus) -> String {
@@ -87,7 +88,8 @@ fn write_status(out: &mut String, status: &RunStatus) -> std::fmt::Result {
     let run = common::shown(&status.run);
     let pid = status.pid.map_or_else(String::new, |pid| format!(", process {pid}"));
     writeln!(out, "{BOLD}{run}{BOLD:#}")?;
-    writeln!(out, "{}{pid}, begun {}", state_words(status.state), text::line(&status.started))?;
+    let (state, kind) = (state_words(status.state), status.kind.as_str());
+    writeln!(out, "{state}{pid}, `{kind}`, begun {}", text::line(&status.started))?;
     if let Some(stop) = &status.stop {
         let what = if status.state == RunState::Finished { "it is over" } else { "it ended" };
         writeln!(out, "{what} ({}): {}", text::line(&stop.kind), text::line(&stop.reason))?;
