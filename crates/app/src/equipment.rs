@@ -17,13 +17,14 @@ use greensand_optimizer::{
 };
 use greensand_types::{FunctionRuntime, Language, Limits};
 
-use crate::Environment;
+use crate::limit_watch::{LimitWatch, Telling};
 use crate::packages::{PackageError, allowed_packages};
 use crate::project::Project;
 use crate::recording::{RecordingBackend, RecordingRuntime};
 use crate::settings::{ModelSection, Settings};
 use crate::spend::{Ledger, MeteredBackend, PriceTableError, Silence, find_prices};
 use crate::store::{RunFolder, RunWriter, StoreError};
+use crate::{Environment, Observer};
 
 /// What a project works with. Nothing in it knows where its settings came from.
 #[derive(Clone)]
@@ -38,6 +39,8 @@ pub struct Equipment {
     pub scorer: Arc<dyn Scorer>,
     /// What was spent on the models, and may be.
     pub(crate) ledger: Arc<Ledger>,
+    /// What was told of the limits of their endpoints.
+    pub(crate) limits: Arc<LimitWatch>,
     pub(crate) agent: AgentSettings,
     pub(crate) step: StepSettings,
     pub(crate) training: TrainingSettings,
@@ -171,6 +174,7 @@ impl Equipment {
             assistant: open_metered(&settings.assistant, Role::Assistant, environment, ledger)?,
             optimizer: open_metered(&settings.optimizer, Role::Optimizer, environment, ledger)?,
             ledger: Arc::clone(ledger),
+            limits: Arc::default(),
             scorer: open_scorer(&settings.scorer.name, &settings.scorer.options)?,
             agent: agent(settings, limits.clone())?,
             step: step(settings, &limits, allowed_packages(project)?),
@@ -200,6 +204,12 @@ impl Equipment {
             runtime: Arc::new(RecordingRuntime::new(Arc::clone(&self.runtime), Arc::clone(run))),
             ..self.clone()
         }
+    }
+
+    /// Tells what is new of the limits of the models' endpoints.
+    pub(crate) fn tell_limits(&self, telling: Telling, observer: &dyn Observer) {
+        let models = [&self.assistant, &self.optimizer];
+        self.limits.look(models.into_iter().filter_map(|model| model.concurrency()), telling, observer);
     }
 
     /// Returns the ledger of both models: what was spent, what may be, and what they cost.

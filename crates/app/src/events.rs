@@ -119,6 +119,19 @@ pub enum EventLine {
         #[serde(skip_serializing_if = "Option::is_none")]
         nano_usd: Option<u64>,
     },
+    /// The limit of requests that may be under way at an endpoint is another one; growth is told when it is over.
+    LimitChanged {
+        /// Scheme, host and port of the endpoint.
+        endpoint: String,
+        /// The limit before.
+        before: u32,
+        /// The limit since then.
+        limit: u32,
+        /// When, in milliseconds since the process opened the endpoint.
+        at_ms: u64,
+        /// Why: `rate_limited`, `grown` because replies came while the limit was the bound, or `bounded` by the settings.
+        cause: String,
+    },
     /// Something that a person should know and that stops nothing.
     Warning {
         /// What.
@@ -216,6 +229,13 @@ impl From<&Event<'_>> for EventLine {
                 calls: spent.calls,
                 tokens: spent.tokens,
                 nano_usd: spent.money.map(|money| money.nano_dollars()),
+            },
+            Event::LimitChanged { endpoint, before, limit, at, cause } => Self::LimitChanged {
+                endpoint: endpoint.into(),
+                before,
+                limit,
+                at_ms: u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
+                cause: cause.as_str().into(),
             },
             Event::Warning { message } => Self::Warning { message: message.into() },
         }

@@ -35,6 +35,7 @@ mod evaluate;
 pub mod events;
 mod init;
 mod interrupt;
+mod limit_watch;
 mod observer;
 pub mod packages;
 pub mod page;
@@ -73,7 +74,7 @@ pub use train::{
 
 // What the faces need of the crates below: they depend on this crate alone, and on the values that flow.
 pub use greensand_agent::{SCORERS, SolveError};
-pub use greensand_llm::{BACKENDS, ModelBackend, ModelError, ModelErrorKind};
+pub use greensand_llm::{BACKENDS, LimitCause, ModelBackend, ModelError, ModelErrorKind};
 pub use greensand_optimizer::{AdmissionSettings, STRATEGIES};
 pub use greensand_sandbox::helper::main as run_sandbox_helper;
 pub use greensand_sandbox::{

@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use greensand_llm::LimitCause;
 use greensand_sandbox::ImageProgress;
 use greensand_types::{ContentId, FunctionName, Language};
 
@@ -95,6 +98,19 @@ pub enum Event<'a> {
     SpentSoFar {
         /// How much, earlier sittings of the run included.
         spent: Spent,
+    },
+    /// The limit of requests that may be under way at an endpoint is another one.
+    LimitChanged {
+        /// Scheme, host and port.
+        endpoint: &'a str,
+        /// The limit before.
+        before: u32,
+        /// The limit since then.
+        limit: u32,
+        /// When, since the endpoint was opened.
+        at: Duration,
+        /// Why.
+        cause: LimitCause,
     },
     /// Something that a person should know and that stops nothing.
     Warning {

@@ -104,3 +104,28 @@ fn an_evaluation_prints_what_it_paid_for_before_the_model_failed() {
     assert!((report["score"].as_f64().unwrap() - mean).abs() < 1e-9 && mean > 0.0, "{report}");
     assert!(report["error"].as_str().unwrap().contains("status 401"), "{report}");
 }
+
+#[test]
+fn a_storm_of_refusals_is_told_as_what_it_does_to_the_limit() {
+    let refused = || Scenario::error(429, "slow down").header("retry-after", "0");
+    let texts = std::iter::repeat_with(|| Scenario::text("\\boxed{21}")).take(40);
+    let server = ChatServer::play((0..6).map(|_| refused()).chain(texts));
+    let runs = tempfile::tempdir().unwrap();
+    let runs = runs.path().to_str().unwrap();
+    let eval = ["eval", "--set", "empty", "--split", "validation", "--runs", runs, "--json"];
+    let answer = against(&server, &eval, &["--setting", "model.max_retries=8"]).code(0);
+    let lines = answer.json_lines();
+    let changes: Vec<_> = lines.iter().filter(|line| line["event"] == "limit_changed").collect();
+    let limits: Vec<_> =
+        changes.iter().map(|line| [&line["before"], &line["limit"]].map(|limit| limit.as_u64())).collect();
+    let steps = [[32, 22], [22, 15], [15, 10], [10, 7], [7, 4], [4, 2]];
+    assert_eq!(limits[..6], steps.map(|step| step.map(Some)), "one after the other, each was asked again: {limits:?}");
+    let endpoint = server.base_url();
+    for change in &changes[..6] {
+        assert!(endpoint.starts_with(change["endpoint"].as_str().unwrap()), "{change}");
+        assert!(change["cause"] == "rate_limited" && change["at_ms"].is_u64(), "{change}");
+    }
+    // A person reads of each halving.
+    assert_eq!(answer.stderr.matches("too many requests for `http://").count(), 4, "{}", answer.stderr);
+    assert!(answer.stderr.contains("at most 22 at once from here on, 32 before"), "{}", answer.stderr);
+}

@@ -1,5 +1,6 @@
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
@@ -9,6 +10,7 @@ use greensand_optimizer::{Sample, share_interval};
 use greensand_types::{ConversationRecord, FunctionSet, Registration, Task};
 
 use crate::causes::with_causes;
+use crate::limit_watch::Telling;
 use crate::project::Split;
 use crate::spend::{BudgetSpent, Uncapped};
 use crate::store::{ConversationRecordLine, EvaluationRecord, JournalEvent, MissingRecord, RunWriter, StoreError};
@@ -16,6 +18,9 @@ use crate::{Equipment, Event, Interrupt, Observer, Tally};
 
 /// The confidence of the intervals of scores.
 const CONFIDENCE: f64 = 0.95;
+
+/// How often it is looked at how many requests the endpoints take.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What is to be measured, and with what.
 pub(crate) struct Job<'a> {
@@ -174,7 +179,9 @@ pub(crate) async fn measure(job: Job<'_>) -> Result<Measured, (EvaluateError, Me
     let mut bench = Bench::new(&job);
     // Results that wait for an earlier task are not in the journal when that task is not done; their replies and outcomes
     // are kept, so that they cost nothing when the run is taken up again.
-    match bench.work().await.and_then(|()| bench.finish()) {
+    let worked = bench.work().await;
+    job.equipment.tell_limits(Telling::All, job.observer);
+    match worked.and_then(|()| bench.finish()) {
         Ok(()) => Ok(bench.measured),
         Err(error) => Err((error, bench.measured)),
     }
@@ -215,11 +222,17 @@ impl<'a> Bench<'a> {
                 (index, solve(inputs(job, &registration, task, trial)).await)
             })
             .buffer_unordered(job.jobs.max(1));
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             // Interrupts first: with a fast backend there is always a result.
             let next = tokio::select! {
                 biased;
                 () = job.interrupt.raised() => return Err(EvaluateError::Interrupted),
+                _ = looks.tick() => {
+                    job.equipment.tell_limits(Telling::WhatIsOver, job.observer);
+                    continue;
+                }
                 next = solved.next() => next,
             };
             let Some((index, result)) = next else { return self.check_known() };

@@ -146,7 +146,8 @@ impl<'a> Session<'a> {
     /// Goes over to what the run works with from an epoch on.
     pub(super) fn enter(&mut self, training: &mut Training, epoch: u32) {
         while let Some(era) = self.later.pop_front_if(|era| era.from <= epoch) {
-            self.equipment = era.equipment.recorded_in(&self.run);
+            let limits = Arc::clone(&self.equipment.limits);
+            self.equipment = Equipment { limits, ..era.equipment.recorded_in(&self.run) };
             training.change_settings(self.equipment.training.clone());
         }
     }

@@ -57,6 +57,12 @@ pub(super) fn decision_line(epoch: u32, decision: &DecisionRecord) -> String {
     format!("epoch {epoch}: {style}{word}{style:#}{score}: {}", text::shortened(&decision.reason, REASON))
 }
 
+/// Returns what is said of an endpoint that takes less than before.
+pub(super) fn limit_line(endpoint: &str, before: u32, limit: u32) -> String {
+    let endpoint = text::shortened(endpoint, 80);
+    format!("{WARN}too many requests{WARN:#} for `{endpoint}`: at most {limit} at once from here on, {before} before")
+}
+
 /// Returns a warning.
 pub(super) fn warning_line(message: &str) -> String {
     format!("{WARN}warning{WARN:#}: {}", text::shortened(message, REASON))

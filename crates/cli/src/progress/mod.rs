@@ -11,10 +11,11 @@ mod lines;
 pub(crate) use events::write_line;
 pub(crate) use image::ImageBar;
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use greensand_app::{Event, Observer, Split, Tally};
+use greensand_app::{Event, LimitCause, Observer, Split, Tally};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::terminal::{Answers, Talk, Terminal};
@@ -42,6 +43,8 @@ struct Now {
     epoch: Option<ProgressBar>,
     tasks: Option<ProgressBar>,
     best: Option<f64>,
+    /// The limits of endpoints of which the last line about them told.
+    limits: BTreeMap<String, u32>,
 }
 
 impl Progress {
@@ -109,6 +112,22 @@ impl Progress {
         }
     }
 
+    /// Says that an endpoint takes less, once for each halving: a storm is one piece of news.
+    fn show_limit(&self, endpoint: &str, before: u32, limit: u32, cause: LimitCause) {
+        let told = self.now().limits.get(endpoint).copied();
+        match cause {
+            LimitCause::RateLimited if told.is_none_or(|told| limit <= told / 2) => {
+                self.now().limits.insert(endpoint.to_owned(), limit);
+                self.line(&lines::limit_line(endpoint, told.unwrap_or(before), limit));
+            }
+            // After it the next storm is news.
+            LimitCause::Grown if told.is_some_and(|told| limit >= told.saturating_mul(2)) => {
+                self.now().limits.remove(endpoint);
+            }
+            LimitCause::Opened | LimitCause::Grown | LimitCause::RateLimited | LimitCause::Bounded => {}
+        }
+    }
+
     fn show_tally(&self, tally: &Tally) {
         if let Some(bar) = &self.now().tasks {
             bar.set_position(tally.done as u64);
@@ -161,6 +180,9 @@ impl Observer for Progress {
             // Scripts say nothing of tokens, and cost nothing: to repeat that helps nobody.
             Event::SpentSoFar { spent } if spent.tokens > 0 => self.line(&format!("spent so far: {spent}")),
             Event::SpentSoFar { .. } => {}
+            Event::LimitChanged { endpoint, before, limit, at: _, cause } => {
+                self.show_limit(endpoint, before, limit, cause)
+            }
             Event::Warning { message } => self.line(&lines::warning_line(message)),
         }
     }

@@ -49,9 +49,23 @@ pub enum LimitCause {
     Bounded,
 }
 
+impl LimitCause {
+    /// Returns the word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Grown => "grown",
+            Self::RateLimited => "rate_limited",
+            Self::Bounded => "bounded",
+        }
+    }
+}
+
 /// One change of the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitChange {
+    /// Which one, from 0; a row of growth is one change, whose limit goes on growing.
+    pub number: u64,
     /// When, since the endpoint was first opened.
     pub at: Duration,
     /// The limit since then.
@@ -184,10 +198,13 @@ impl Concurrency {
     fn set(&mut self, limit: u32, cause: LimitCause, now: Instant) {
         self.limit = limit;
         self.credit = 0;
-        let change = LimitChange { at: now.saturating_duration_since(self.opened), limit, cause };
+        let number = self.changes.back().map_or(0, |last| last.number + 1);
+        let change = LimitChange { number, at: now.saturating_duration_since(self.opened), limit, cause };
         // A row of growth is one change: where it ended is what matters.
         match self.changes.back_mut() {
-            Some(last) if last.cause == LimitCause::Grown && cause == LimitCause::Grown => *last = change,
+            Some(last) if last.cause == LimitCause::Grown && cause == LimitCause::Grown => {
+                *last = LimitChange { number: last.number, ..change };
+            }
             Some(_) | None => self.changes.push_back(change),
         }
         if self.changes.len() > KEPT_CHANGES {

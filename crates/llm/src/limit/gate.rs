@@ -1,4 +1,5 @@
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -13,6 +14,10 @@ use crate::ModelError;
 /// What is known of the load of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConcurrencyReport {
+    /// Which endpoint and key, as a number of this process: backends that share a limit have the same.
+    pub gate: u64,
+    /// What messages call the endpoint: scheme, host and port.
+    pub endpoint: String,
     /// How many requests may be under way.
     pub limit: u32,
     /// How many are.
@@ -37,6 +42,8 @@ pub(crate) enum Turned {
 /// Invariant: only the first in the queue may take a place, and whoever takes one or leaves tells the next.
 #[derive(Debug)]
 pub(crate) struct Gate {
+    number: u64,
+    endpoint: String,
     state: Mutex<State>,
 }
 
@@ -52,6 +59,9 @@ struct State {
 /// The gates of endpoints that are open somewhere in this process.
 static GATES: LazyLock<Mutex<HashMap<ContentId, Weak<Gate>>>> = LazyLock::new(Mutex::default);
 
+/// How many gates there have been.
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
+
 impl Gate {
     /// Returns the gate of an endpoint and a key; the smallest `most` of all who share it counts.
     pub(crate) fn of(endpoint: &str, key: Option<&str>, most: u32) -> Arc<Self> {
@@ -65,15 +75,16 @@ impl Gate {
             lock(&gate.state).concurrency.bound(most, Instant::now());
             return gate;
         }
-        let gate = Arc::new(Self::new(most));
+        let gate = Arc::new(Self::new(endpoint, most));
         *entry = Arc::downgrade(&gate);
         gate
     }
 
-    fn new(most: u32) -> Self {
+    fn new(endpoint: &str, most: u32) -> Self {
         let concurrency = Concurrency::new(most, Instant::now());
         let (breaker, queue) = (Breaker::default(), VecDeque::new());
-        Self { state: Mutex::new(State { concurrency, breaker, queue, next_number: 0 }) }
+        let state = Mutex::new(State { concurrency, breaker, queue, next_number: 0 });
+        Self { number: NUMBERS.fetch_add(1, Ordering::Relaxed), endpoint: endpoint.to_owned(), state }
     }
 
     /// Waits for a place, first come, first served. Dropping the future leaves the queue.
@@ -104,6 +115,8 @@ impl Gate {
     pub(crate) fn report(&self) -> ConcurrencyReport {
         let state = lock(&self.state);
         ConcurrencyReport {
+            gate: self.number,
+            endpoint: self.endpoint.clone(),
             limit: state.concurrency.limit(),
             under_way: state.concurrency.under_way(),
             waiting: state.queue.len(),
@@ -221,7 +234,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     use tokio::task::JoinSet;
 
@@ -257,7 +270,7 @@ mod tests {
     #[test]
     fn requests_enter_in_the_order_in_which_they_came() {
         run(async {
-            let gate = Arc::new(Gate::new(1));
+            let gate = Arc::new(Gate::new("http://gate.test", 1));
             let first = gate.enter("m", LONG).await.unwrap();
             let order = Arc::new(Mutex::new(Vec::new()));
             let mut tasks = JoinSet::new();
@@ -280,7 +293,7 @@ mod tests {
     #[test]
     fn who_leaves_the_queue_or_a_place_loses_nothing_for_others() {
         run(async {
-            let gate = Arc::new(Gate::new(2));
+            let gate = Arc::new(Gate::new("http://gate.test", 2));
             let done = Arc::new(AtomicU32::new(0));
             let mut tasks = JoinSet::new();
             for number in 0..300_u64 {
@@ -306,7 +319,7 @@ mod tests {
     #[test]
     fn a_hold_delays_everybody_and_turns_away_who_has_no_time_for_it() {
         run(async {
-            let gate = Arc::new(Gate::new(8));
+            let gate = Arc::new(Gate::new("http://gate.test", 8));
             let slot = gate.enter("m", LONG).await.unwrap();
             let (begun, hold) = (Instant::now(), Duration::from_millis(300));
             slot.ended(Observed::RateLimited, Some(hold));
@@ -324,7 +337,7 @@ mod tests {
     #[test]
     fn a_broken_gate_turns_away_who_waits_and_who_comes() {
         run(async {
-            let gate = Arc::new(Gate::new(1));
+            let gate = Arc::new(Gate::new("http://gate.test", 1));
             let slot = gate.enter("m", LONG).await.unwrap();
             let mut tasks = JoinSet::new();
             for _ in 0..20 {
@@ -345,7 +358,7 @@ mod tests {
     #[test]
     fn to_pass_the_gate_costs_next_to_nothing() {
         run(async {
-            let gate = Arc::new(Gate::new(64));
+            let gate = Arc::new(Gate::new("http://gate.test", 64));
             let begun = Instant::now();
             for _ in 0..10_000 {
                 gate.enter("m", LONG).await.unwrap().ended(Observed::Answered, None);
