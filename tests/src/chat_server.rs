@@ -1,4 +1,4 @@
-//! A server that speaks the chat-completions wire format over a real socket, for tests.
+//! A server that speaks the wire formats of chat completions and embeddings over a real socket, for tests.
 //!
 //! A [`ChatServer`] asks a closure, or a list, for a [`Scenario`] per request and plays it: a reply with text or calls, any
 //! status with any headers and body, a connection that is cut, an answer that is late or never ends. It keeps every
@@ -83,6 +83,14 @@ impl Scenario {
             "choices": [{ "index": 0, "message": message, "finish_reason": finish_reason }],
             "usage": { "prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15 },
         }))
+    }
+
+    /// A list of vectors in the order of their texts, and the tokens that they are said to have taken.
+    pub fn vectors<'a>(tokens: u64, vectors: impl IntoIterator<Item = &'a [f64]>) -> Self {
+        let entry = |(index, vector)| json!({ "object": "embedding", "index": index, "embedding": vector });
+        let data: Vec<_> = vectors.into_iter().enumerate().map(entry).collect();
+        let usage = json!({ "prompt_tokens": tokens, "total_tokens": tokens });
+        Self::json(&json!({ "object": "list", "model": "test", "data": data, "usage": usage }))
     }
 
     /// Any JSON body with status 200.
@@ -196,6 +204,12 @@ impl RecordedRequest {
     pub fn question(&self) -> &str {
         let question = self.messages().iter().find(|message| message["role"] == "user");
         question.and_then(|message| message["content"].as_str()).unwrap_or("")
+    }
+
+    /// Returns the texts that vectors are asked of.
+    pub fn texts(&self) -> Vec<String> {
+        let texts = self.body["input"].as_array().map_or(&[][..], Vec::as_slice);
+        texts.iter().filter_map(Value::as_str).map(str::to_owned).collect()
     }
 
     /// Returns the names of the tools that the model may call.

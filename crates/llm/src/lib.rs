@@ -5,6 +5,9 @@
 //! makes one from its [`BackendSettings`]. There is no default backend, endpoint or model: what the settings do not
 //! name is an error, so that a conversation never goes to somebody whom nobody chose.
 //!
+//! An [`EmbeddingModel`] turns texts into vectors: [`open_embeddings`] makes one of the settings of an endpoint, and it shares
+//! with the chats there whatever is not of the chats themselves.
+//!
 //! What a model says is checked for shape only. Call ids are unique and never empty in every [`ChatReply`]; function
 //! names and arguments are as the model wrote them, and may be wrong. What to do about that is for `greensand-agent`
 //! and `greensand-optimizer`; where keys and settings come from is for `greensand-app`.
@@ -48,6 +51,7 @@
 
 mod api_key;
 mod backend;
+mod embedding;
 mod error;
 mod limit;
 mod reply;
@@ -60,7 +64,9 @@ pub use api_key::ApiKey;
 pub use backend::{
     BACKENDS, BackendEntry, BackendSettings, ModelBackend, OpenAiSettings, OpenBackendError, RecordedReply,
     ReplaySettings, ScriptedSettings, SettingEntry, TokenLimitField, UnknownBackendError, find_backend, open_backend,
+    open_embeddings,
 };
+pub use embedding::{EmbeddingModel, EmbeddingRequest, Embeddings};
 pub use error::{ModelError, ModelErrorKind};
 pub use limit::{ConcurrencyReport, LimitCause, LimitChange};
 pub use reply::{ChatReply, FinishReason};

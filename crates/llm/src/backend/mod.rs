@@ -9,7 +9,7 @@ mod registry;
 mod replay;
 mod scripted;
 
-pub use openai_compatible::{OpenAiSettings, TokenLimitField};
+pub use openai_compatible::{OpenAiSettings, TokenLimitField, open_embeddings};
 pub use registry::{
     BACKENDS, BackendEntry, BackendSettings, ModelBackend, OpenBackendError, SettingEntry, UnknownBackendError,
     find_backend, open_backend,

@@ -44,11 +44,11 @@ struct CalledFunction {
     arguments: Option<Box<RawValue>>,
 }
 
-/// A body that is JSON, but no chat completion.
+/// A body that is JSON, but not what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum NotACompletion {
-    /// It has no reply in it; the text says what is missing.
-    Malformed(&'static str),
+pub(crate) enum WrongShape {
+    /// It has no reply in it; the text says what is missing or wrong.
+    Malformed(String),
     /// It holds an error in spite of its status; with the status that the error itself names.
     Error {
         /// The status, where one is named.
@@ -58,19 +58,24 @@ pub(crate) enum NotACompletion {
     },
 }
 
+impl WrongShape {
+    /// A body without the member that holds what was asked for, and perhaps with an error instead.
+    pub(super) fn without(member: &str, error: Option<Value>) -> Self {
+        match error {
+            Some(error) if !error.is_null() => Self::Error { status: status_in(&error), body: error.to_string() },
+            Some(_) | None => Self::Malformed(format!("it has no `{member}`")),
+        }
+    }
+}
+
 impl Completion {
     /// Turns the body into a reply to a request.
-    pub(crate) fn into_reply(self, request: &ChatRequest) -> Result<ChatReply, NotACompletion> {
+    pub(crate) fn into_reply(self, request: &ChatRequest) -> Result<ChatReply, WrongShape> {
         let Some(choice) = self.choices.into_iter().flatten().next() else {
-            return Err(match self.error {
-                Some(error) if !error.is_null() => {
-                    NotACompletion::Error { status: status_in(&error), body: error.to_string() }
-                }
-                Some(_) | None => NotACompletion::Malformed("it has no `choices`"),
-            });
+            return Err(WrongShape::without("choices", self.error));
         };
         let Some(message) = choice.message else {
-            return Err(NotACompletion::Malformed("its first choice has no `message`"));
+            return Err(WrongShape::Malformed("its first choice has no `message`".into()));
         };
         let calls = match (message.tool_calls, message.function_call) {
             (Some(calls), _) if !calls.is_empty() => calls.into_iter().map(call).collect(),
@@ -166,7 +171,7 @@ pub(crate) fn with_unique_ids(mut calls: Vec<FunctionCall>, request: &ChatReques
     calls
 }
 
-fn usage(usage: Option<&Value>) -> TokenUsage {
+pub(super) fn usage(usage: Option<&Value>) -> TokenUsage {
     let tokens = |field| usage.and_then(|usage| usage.get(field)?.as_u64()).unwrap_or(0);
     let part = |of: &str, field| usage.and_then(|usage| usage.get(of)?.get(field)?.as_u64()).unwrap_or(0);
     let (prompt_tokens, completion_tokens) = (tokens("prompt_tokens"), tokens("completion_tokens"));
@@ -195,11 +200,11 @@ mod tests {
     use super::super::request::tests::asked;
     use super::*;
 
-    fn read_after(messages: Vec<Message>, body: &str) -> Result<ChatReply, NotACompletion> {
+    fn read_after(messages: Vec<Message>, body: &str) -> Result<ChatReply, WrongShape> {
         serde_json::from_str::<Completion>(body).unwrap().into_reply(&asked(messages))
     }
 
-    fn read(body: Value) -> Result<ChatReply, NotACompletion> {
+    fn read(body: Value) -> Result<ChatReply, WrongShape> {
         read_after(Vec::new(), &body.to_string())
     }
 
@@ -382,10 +387,10 @@ mod tests {
     #[test]
     fn what_holds_no_reply_is_refused_with_a_reason() {
         for body in [json!({}), json!({ "choices": null }), json!({ "choices": [] }), json!({ "error": null })] {
-            assert_eq!(read(body), Err(NotACompletion::Malformed("it has no `choices`")));
+            assert_eq!(read(body), Err(WrongShape::Malformed("it has no `choices`".into())));
         }
         let body = json!({ "choices": [{}] });
-        assert_eq!(read(body), Err(NotACompletion::Malformed("its first choice has no `message`")));
+        assert_eq!(read(body), Err(WrongShape::Malformed("its first choice has no `message`".into())));
     }
 
     #[test]
@@ -394,7 +399,7 @@ mod tests {
             [(json!(429), Some(429)), (json!("502"), Some(502)), (json!("odd"), None), (json!(200), None)]
         {
             let error = json!({ "message": "no", "code": code });
-            let expected = NotACompletion::Error { status, body: error.to_string() };
+            let expected = WrongShape::Error { status, body: error.to_string() };
             assert_eq!(read(json!({ "error": error })), Err(expected));
         }
     }

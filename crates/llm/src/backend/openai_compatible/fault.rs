@@ -6,10 +6,10 @@ use std::time::Duration;
 use async_openai::error::OpenAIError;
 use serde_json::Value;
 
-use super::settings::{CheckedSettings, OpenAiSettings};
+use super::settings::{CheckedSettings, OpenAiSettings, Route};
 use crate::limit::Observed;
 use crate::text::quotable;
-use crate::wire::NotACompletion;
+use crate::wire::WrongShape;
 use crate::{ModelError, ModelErrorKind, TokenLimitField};
 
 /// The longest quotation of what an endpoint said, in characters.
@@ -36,9 +36,9 @@ pub(super) enum Fault {
     /// The answer is larger than may be read.
     #[error("more than {limit} bytes")]
     TooLarge { limit: usize },
-    /// The answer is not a chat completion.
+    /// The answer is not what was asked for.
     #[error("{reason}")]
-    NotACompletion { reason: String, body: String },
+    WrongShape { reason: String, body: String },
 }
 
 impl Fault {
@@ -57,16 +57,14 @@ impl Fault {
         }
     }
 
-    pub(super) fn from_body(fault: NotACompletion) -> Self {
+    pub(super) fn from_body(fault: WrongShape) -> Self {
         match fault {
-            NotACompletion::Malformed(reason) => {
-                Self::NotACompletion { reason: reason.to_owned(), body: String::new() }
-            }
-            NotACompletion::Error { status: Some(status), body } => {
+            WrongShape::Malformed(reason) => Self::WrongShape { reason, body: String::new() },
+            WrongShape::Error { status: Some(status), body } => {
                 Self::Refused { status, asked_for: None, location: None, body }
             }
-            NotACompletion::Error { status: None, body } => {
-                Self::NotACompletion { reason: "it holds an error".to_owned(), body }
+            WrongShape::Error { status: None, body } => {
+                Self::WrongShape { reason: "it holds an error".to_owned(), body }
             }
         }
     }
@@ -80,7 +78,7 @@ impl Fault {
             | Self::TimedOut
             | Self::Unsendable(_)
             | Self::TooLarge { .. }
-            | Self::NotACompletion { .. } => None,
+            | Self::WrongShape { .. } => None,
         }
     }
 
@@ -108,7 +106,7 @@ impl Fault {
                 | ModelErrorKind::Exhausted
                 | ModelErrorKind::BudgetSpent => false,
             },
-            Self::Unsendable(_) | Self::TooLarge { .. } | Self::NotACompletion { .. } => false,
+            Self::Unsendable(_) | Self::TooLarge { .. } | Self::WrongShape { .. } => false,
         }
     }
 
@@ -120,7 +118,7 @@ impl Fault {
                 Observed::RateLimited
             }
             Self::Refused { status: 408 | 500.., .. } => Observed::Faltered,
-            Self::Refused { .. } | Self::Unsendable(_) | Self::TooLarge { .. } | Self::NotACompletion { .. } => {
+            Self::Refused { .. } | Self::Unsendable(_) | Self::TooLarge { .. } | Self::WrongShape { .. } => {
                 Observed::Nothing
             }
         }
@@ -160,15 +158,23 @@ impl Fault {
             }
             Self::TooLarge { limit } => {
                 let message = format!("the reply of `{endpoint}` is larger than {limit} bytes");
-                ModelError::new(ModelErrorKind::BadReply, message)
-                    .with_hint("set `max_tokens`, or raise `max_reply_bytes`")
+                ModelError::new(ModelErrorKind::BadReply, message).with_hint(match checked.route {
+                    Route::ChatCompletions => "set `max_tokens`, or raise `max_reply_bytes`",
+                    Route::Embeddings => "raise `max_reply_bytes`",
+                })
             }
-            Self::NotACompletion { reason, body } => {
+            Self::WrongShape { reason, body } => {
                 // The reason may quote the answer in its turn.
                 let (reason, quote) = (harmless(reason, checked), quoted(&body, checked));
-                let message = format!("the answer of `{endpoint}` is not a chat completion: {reason}{quote}");
-                ModelError::new(ModelErrorKind::BadReply, message)
-                    .with_hint("check that `base_url` is that of a chat-completions endpoint; it often ends in `/v1`")
+                let message = format!("the answer of `{endpoint}` is not {}: {reason}{quote}", checked.route.answer());
+                ModelError::new(ModelErrorKind::BadReply, message).with_hint(match checked.route {
+                    Route::ChatCompletions => {
+                        "check that `base_url` is that of a chat-completions endpoint; it often ends in `/v1`"
+                    }
+                    Route::Embeddings => {
+                        "check that `base_url` is that of an endpoint for embeddings, and `model` a model for them"
+                    }
+                })
             }
         }
     }
@@ -230,6 +236,10 @@ fn refusal(
         ModelErrorKind::UnknownModel => {
             (format!("has no model `{model}`"), "check `model`; many endpoints list theirs under `/models`".to_owned())
         }
+        ModelErrorKind::ContextOverflow if checked.route == Route::Embeddings => (
+            format!("says that a text is longer than the context of model `{model}`"),
+            "lower `embeddings.max_text_bytes`".to_owned(),
+        ),
         ModelErrorKind::ContextOverflow => (
             format!("says that the conversation is longer than the context of model `{model}`"),
             "lower `agent.prompt_tokens` (assistant) or `training.prompt_tokens` (optimizer), or `max_tokens`"
@@ -328,7 +338,7 @@ fn kind_of_refusal(status: u16, body: &str) -> ModelErrorKind {
 /// Says whether an error is that the conversation does not fit, in one of the spellings of servers.
 fn speaks_of_overflow(code: &str, message: &str) -> bool {
     const CODES: [&str; 3] = ["context_length_exceeded", "exceed_context_size_error", "string_above_max_length"];
-    const PHRASES: [&str; 12] = [
+    const PHRASES: [&str; 13] = [
         "maximum context length",
         "context length exceeded",
         "exceeds the context",
@@ -339,6 +349,7 @@ fn speaks_of_overflow(code: &str, message: &str) -> bool {
         "context size",
         "prompt is too long",
         "input is too long",
+        "input is too large",
         "input token count",
         "too large for model",
     ];
@@ -402,7 +413,7 @@ impl From<OpenAIError> for Fault {
                 Err(other) => Self::Unsendable(other.to_string()),
             },
             OpenAIError::Reqwest(error) => Self::from_connection(error),
-            OpenAIError::JSONDeserialize(error, body) => Self::NotACompletion { reason: error.to_string(), body },
+            OpenAIError::JSONDeserialize(error, body) => Self::WrongShape { reason: error.to_string(), body },
             other => Self::Unsendable(other.to_string()),
         }
     }
@@ -416,7 +427,7 @@ mod tests {
     fn checked(key: Option<&str>) -> CheckedSettings {
         let settings =
             OpenAiSettings { api_key: key.and_then(ApiKey::new), ..OpenAiSettings::new("http://h:8/v1", "m") };
-        settings.check().unwrap()
+        settings.check(Route::ChatCompletions).unwrap()
     }
 
     fn refused(status: u16, body: &str) -> Fault {

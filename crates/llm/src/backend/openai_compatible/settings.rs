@@ -62,7 +62,7 @@ pub(crate) const ENTRY: BackendEntry = BackendEntry {
 /// How to reach an endpoint that speaks chat completions.
 #[derive(Debug, Clone)]
 pub struct OpenAiSettings {
-    /// Where the endpoint is; `/chat/completions` is added to it.
+    /// Where the endpoint is; `/chat/completions` is added to it, or `/embeddings`.
     pub base_url: String,
     /// The model, as the endpoint names it.
     pub model: String,
@@ -141,10 +141,38 @@ impl TokenLimitField {
     }
 }
 
+/// What an endpoint is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    ChatCompletions,
+    Embeddings,
+}
+
+impl Route {
+    const ALL: [Self; 2] = [Self::ChatCompletions, Self::Embeddings];
+
+    /// Returns what is added to the base of the address.
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "/chat/completions",
+            Self::Embeddings => "/embeddings",
+        }
+    }
+
+    /// Returns what a good answer is called.
+    pub(super) fn answer(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "a chat completion",
+            Self::Embeddings => "a list of embeddings",
+        }
+    }
+}
+
 /// The settings of an endpoint after every check.
 #[derive(Debug)]
 pub(super) struct CheckedSettings {
     pub(super) settings: OpenAiSettings,
+    pub(super) route: Route,
     /// The whole address that requests go to.
     pub(super) address: Url,
     /// What messages call the endpoint: scheme, host and port.
@@ -155,7 +183,7 @@ pub(super) struct CheckedSettings {
 
 impl OpenAiSettings {
     /// Checks the settings; nothing is filled in for what is missing.
-    pub(super) fn check(mut self) -> Result<CheckedSettings, OpenBackendError> {
+    pub(super) fn check(mut self, route: Route) -> Result<CheckedSettings, OpenBackendError> {
         self.model = self.model.trim().to_owned();
         if self.model.is_empty() {
             return Err(bad("model", "name a model, as the endpoint names it; there is no default"));
@@ -163,7 +191,7 @@ impl OpenAiSettings {
         if self.model.chars().any(char::is_control) {
             return Err(bad("model", "a model name has no control characters"));
         }
-        let address = address(&self.base_url)?;
+        let address = address(&self.base_url, route)?;
         for (name, time) in [
             ("request_timeout_s", self.request_timeout),
             ("connect_timeout_s", self.connect_timeout),
@@ -181,7 +209,7 @@ impl OpenAiSettings {
         }
         let authorization = self.api_key.as_ref().map(|key| self.authorization(key)).transpose()?;
         let endpoint = address.origin().ascii_serialization();
-        Ok(CheckedSettings { settings: self, address, endpoint, authorization })
+        Ok(CheckedSettings { settings: self, route, address, endpoint, authorization })
     }
 
     fn authorization(&self, key: &ApiKey) -> Result<HeaderValue, OpenBackendError> {
@@ -195,7 +223,7 @@ impl OpenAiSettings {
 
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn address(base_url: &str) -> Result<Url, OpenBackendError> {
+fn address(base_url: &str, route: Route) -> Result<Url, OpenBackendError> {
     let base_url = base_url.trim();
     if base_url.is_empty() {
         return Err(bad("base_url", "name an endpoint, such as `http://localhost:11434/v1`; there is no default"));
@@ -212,8 +240,9 @@ fn address(base_url: &str) -> Result<Url, OpenBackendError> {
         return Err(bad("base_url", "leave out what follows `?` or `#`"));
     }
     let path = url.path().trim_end_matches('/');
-    let path = path.strip_suffix("/chat/completions").unwrap_or(path);
-    let path = format!("{path}/chat/completions");
+    // The whole address of a route is taken for its base: also that of the chats, which embeddings may be asked beside.
+    let path = Route::ALL.iter().find_map(|route| path.strip_suffix(route.path())).unwrap_or(path);
+    let path = format!("{path}{}", route.path());
     url.set_path(&path);
     Ok(url)
 }
@@ -227,18 +256,22 @@ mod tests {
     use super::*;
 
     fn refusal(settings: OpenAiSettings) -> String {
-        settings.check().unwrap_err().to_string()
+        settings.check(Route::ChatCompletions).unwrap_err().to_string()
     }
 
     #[test]
     fn the_path_is_added_to_every_spelling_of_the_base() {
         for (base, expected) in [
-            ("http://localhost:11434/v1", "http://localhost:11434/v1/chat/completions"),
-            ("http://localhost:11434/v1/", "http://localhost:11434/v1/chat/completions"),
-            ("http://localhost", "http://localhost/chat/completions"),
-            (" https://h/a/v1/chat/completions\n", "https://h/a/v1/chat/completions"),
+            ("http://localhost:11434/v1", "http://localhost:11434/v1"),
+            ("http://localhost:11434/v1/", "http://localhost:11434/v1"),
+            ("http://localhost", "http://localhost"),
+            (" https://h/a/v1/chat/completions\n", "https://h/a/v1"),
+            ("https://h/a/v1/embeddings/", "https://h/a/v1"),
         ] {
-            assert_eq!(OpenAiSettings::new(base, "m").check().unwrap().address.as_str(), expected);
+            for route in Route::ALL {
+                let checked = OpenAiSettings::new(base, "m").check(route).unwrap();
+                assert_eq!(checked.address.as_str(), format!("{expected}{}", route.path()));
+            }
         }
     }
 
@@ -284,6 +317,6 @@ mod tests {
     fn keys_do_not_show_in_debug_text() {
         let settings = OpenAiSettings { api_key: ApiKey::new("sk-secret"), ..OpenAiSettings::new("http://h/v1", "m") };
         assert!(!format!("{settings:?}").contains("secret"));
-        assert!(!format!("{:?}", settings.check().unwrap()).contains("secret"));
+        assert!(!format!("{:?}", settings.check(Route::ChatCompletions).unwrap()).contains("secret"));
     }
 }
