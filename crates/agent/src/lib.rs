@@ -88,6 +88,7 @@ mod solve;
 mod text_call;
 mod tool_answer;
 mod toolbox;
+mod vector_offer;
 
 #[cfg(test)]
 mod tests;
@@ -99,3 +100,4 @@ pub use settings::{AgentSettings, AnswerBounds, CallProtocol, FencedBlocks};
 pub use solve::{SolveError, SolveInputs, solve};
 pub use tool_answer::outcome_text;
 pub use toolbox::code_tool_name;
+pub use vector_offer::VectorOffer;

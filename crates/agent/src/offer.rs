@@ -5,7 +5,8 @@
 //! always lead to the same offer; of functions that are equally near the first by name is taken. An [`Offer`] is
 //! made once per set: it holds the index.
 //!
-//! What is not offered can still be called, see [`Registration::offering`].
+//! What is not offered can still be called, see [`Registration::offering`]. Where vectors are at hand, a
+//! [`VectorOffer`](crate::VectorOffer) takes the place of it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -106,7 +107,7 @@ impl Index {
 }
 
 /// What a function is found by. Its name counts twice.
-fn described(function: &ValidatedFunction) -> String {
+pub(crate) fn described(function: &ValidatedFunction) -> String {
     let signature = &function.draft().signature;
     let parameters: Vec<&str> = signature.parameter_names().map(|(name, _)| name).collect();
     let name = signature.name();
