@@ -1,4 +1,4 @@
-//! What a project works with: its two models, its scorer, the runtime, and the plain settings of the crates below.
+//! What a project works with: its models, its scorer, the runtime, and the plain settings of the crates below.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,8 +8,8 @@ use greensand_agent::{
     AgentSettings, CallProtocol, FencedBlocks, OpenScorerError, Scorer, code_tool_name, open_scorer,
 };
 use greensand_llm::{
-    ApiKey, BackendSettings, ModelBackend, OpenAiSettings, OpenBackendError, ReplaySettings, Role, ScriptedSettings,
-    UnknownBackendError, find_backend, open_backend,
+    ApiKey, BackendSettings, EmbeddingModel, ModelBackend, OpenAiSettings, OpenBackendError, ReplaySettings, Role,
+    ScriptedSettings, UnknownBackendError, find_backend, open_backend, open_embeddings,
 };
 use greensand_optimizer::{
     ActionProtocol, AdmissionSettings, MemorisedAnswers, ReplayedCalls, StepSettings, TrainingSettings,
@@ -20,9 +20,9 @@ use greensand_types::{FunctionRuntime, Language, Limits};
 use crate::limit_watch::{LimitWatch, Telling};
 use crate::packages::{PackageError, allowed_packages};
 use crate::project::Project;
-use crate::recording::{RecordingBackend, RecordingRuntime};
-use crate::settings::{ModelSection, Settings};
-use crate::spend::{Ledger, MeteredBackend, PriceTableError, Silence, find_prices};
+use crate::recording::{RecordingBackend, RecordingEmbeddings, RecordingRuntime};
+use crate::settings::{EmbeddingsSection, ModelSection, Settings};
+use crate::spend::{Ledger, MeteredBackend, MeteredEmbeddings, PriceTableError, Silence, Spender, find_prices};
 use crate::store::{RunFolder, RunWriter, StoreError};
 use crate::{Environment, Observer};
 
@@ -33,6 +33,8 @@ pub struct Equipment {
     pub assistant: Arc<dyn ModelBackend>,
     /// The model that changes functions.
     pub optimizer: Arc<dyn ModelBackend>,
+    /// The model of embeddings, where one is configured: by it, functions of a large set are chosen for a task.
+    pub embeddings: Option<Arc<dyn EmbeddingModel>>,
     /// What runs functions.
     pub runtime: Arc<dyn FunctionRuntime>,
     /// What judges answers.
@@ -46,6 +48,8 @@ pub struct Equipment {
     pub(crate) training: TrainingSettings,
     /// The most functions that a task is offered; 0 for all.
     pub(crate) active_functions: usize,
+    /// The most bytes of a text whose vector is asked for.
+    pub(crate) max_text_bytes: usize,
 }
 
 /// A project whose settings name what cannot be opened.
@@ -71,10 +75,10 @@ pub enum EquipmentError {
         backend: String,
     },
     /// A model backend does not open.
-    #[error("open the model of the {role}")]
+    #[error("open the model of the {spender}")]
     Backend {
-        /// Which of the two.
-        role: Role,
+        /// Whose.
+        spender: Spender,
         /// Why.
         #[source]
         source: OpenBackendError,
@@ -173,6 +177,13 @@ impl Equipment {
         Ok(Self {
             assistant: open_metered(&settings.assistant, Role::Assistant, environment, ledger)?,
             optimizer: open_metered(&settings.optimizer, Role::Optimizer, environment, ledger)?,
+            embeddings: match &settings.embeddings {
+                Some(section) => {
+                    let (model, resends) = (open_text_vectors(section, environment)?, section.model.max_retries);
+                    Some(Arc::new(MeteredEmbeddings::new(model, Arc::clone(ledger), resends)))
+                }
+                None => None,
+            },
             ledger: Arc::clone(ledger),
             limits: Arc::default(),
             scorer: open_scorer(&settings.scorer.name, &settings.scorer.options)?,
@@ -188,6 +199,7 @@ impl Equipment {
                 max_missing: settings.training.max_missing,
             },
             active_functions: usize::try_from(settings.functions.active).unwrap_or(usize::MAX),
+            max_text_bytes: settings.embeddings.as_ref().map_or(0, |section| section.max_text_bytes),
             runtime,
         })
     }
@@ -201,6 +213,9 @@ impl Equipment {
         Self {
             assistant: recorded(&self.assistant),
             optimizer: recorded(&self.optimizer),
+            embeddings: self.embeddings.as_ref().map(|model| -> Arc<dyn EmbeddingModel> {
+                Arc::new(RecordingEmbeddings::new(Arc::clone(model), Arc::clone(run)))
+            }),
             runtime: Arc::new(RecordingRuntime::new(Arc::clone(&self.runtime), Arc::clone(run))),
             ..self.clone()
         }
@@ -208,11 +223,12 @@ impl Equipment {
 
     /// Tells what is new of the limits of the models' endpoints.
     pub(crate) fn tell_limits(&self, telling: Telling, observer: &dyn Observer) {
-        let models = [&self.assistant, &self.optimizer];
-        self.limits.look(models.into_iter().filter_map(|model| model.concurrency()), telling, observer);
+        let models = [&self.assistant, &self.optimizer].into_iter().map(|model| model.concurrency());
+        let embeddings = self.embeddings.iter().map(|model| model.concurrency());
+        self.limits.look(models.chain(embeddings).flatten(), telling, observer);
     }
 
-    /// Returns the ledger of both models: what was spent, what may be, and what they cost.
+    /// Returns the ledger of all models: what was spent, what may be, and what they cost.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
@@ -317,10 +333,7 @@ pub(crate) fn open_model(
     role: Role,
     environment: &Environment,
 ) -> Result<Arc<dyn ModelBackend>, EquipmentError> {
-    let name = match role {
-        Role::Assistant => "model",
-        Role::Optimizer => "optimizer.model",
-    };
+    let name = Spender::from(role).section();
     let missing =
         |setting| EquipmentError::MissingSetting { section: name, name: setting, backend: section.backend.clone() };
     let entry =
@@ -338,23 +351,40 @@ pub(crate) fn open_model(
             let records = records.map_err(|source| EquipmentError::Run { section: name, source })?;
             BackendSettings::Replay(ReplaySettings { records, origin: path.display().to_string() })
         }
-        _ => BackendSettings::OpenAiCompatible(OpenAiSettings {
-            api_key: environment.get(&section.api_key_env).and_then(ApiKey::new),
-            api_key_env: section.api_key_env.clone(),
-            request_timeout: section.request_timeout,
-            connect_timeout: section.connect_timeout,
-            deadline: section.deadline,
-            max_retries: section.max_retries,
-            // The ledger counts each attempt that may have been billed, before it is made.
-            resends_billed: false,
-            max_concurrency: section.max_concurrency,
-            token_limit_field: section.token_limit_field,
-            max_reply_bytes: usize::try_from(section.max_reply_bytes).unwrap_or(usize::MAX),
-            proxy: section.proxy.clone(),
-            ..OpenAiSettings::new(&section.base_url, section.model.as_ref().ok_or_else(|| missing("model"))?)
-        }),
+        _ => {
+            let model = section.model.as_ref().ok_or_else(|| missing("model"))?;
+            BackendSettings::OpenAiCompatible(endpoint(section, model, environment))
+        }
     };
-    open_backend(settings).map_err(|source| EquipmentError::Backend { role, source })
+    open_backend(settings).map_err(|source| EquipmentError::Backend { spender: role.into(), source })
+}
+
+/// Opens a model of embeddings, without a ledger.
+pub(crate) fn open_text_vectors(
+    section: &EmbeddingsSection,
+    environment: &Environment,
+) -> Result<Arc<dyn EmbeddingModel>, EquipmentError> {
+    let EmbeddingsSection { model: section, .. } = section;
+    let settings = endpoint(section, section.model.as_deref().unwrap_or_default(), environment);
+    open_embeddings(settings).map_err(|source| EquipmentError::Backend { spender: Spender::Embeddings, source })
+}
+
+fn endpoint(section: &ModelSection, model: &str, environment: &Environment) -> OpenAiSettings {
+    OpenAiSettings {
+        api_key: environment.get(&section.api_key_env).and_then(ApiKey::new),
+        api_key_env: section.api_key_env.clone(),
+        request_timeout: section.request_timeout,
+        connect_timeout: section.connect_timeout,
+        deadline: section.deadline,
+        max_retries: section.max_retries,
+        // The ledger counts each attempt that may have been billed, before it is made.
+        resends_billed: false,
+        max_concurrency: section.max_concurrency,
+        token_limit_field: section.token_limit_field,
+        max_reply_bytes: usize::try_from(section.max_reply_bytes).unwrap_or(usize::MAX),
+        proxy: section.proxy.clone(),
+        ..OpenAiSettings::new(&section.base_url, model)
+    }
 }
 
 fn read(key: String, path: &std::path::Path) -> Result<String, EquipmentError> {

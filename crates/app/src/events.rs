@@ -109,7 +109,7 @@ pub enum EventLine {
         /// How, as in the journal; it names its epoch.
         decision: DecisionRecord,
     },
-    /// What both models have cost so far, earlier sittings of the run included.
+    /// What all models have cost so far, earlier sittings of the run included.
     SpentSoFar {
         /// Requests that were answered, or cut off in flight.
         calls: u64,

@@ -94,7 +94,7 @@ pub enum Event<'a> {
         /// How.
         decision: &'a DecisionRecord,
     },
-    /// What both models have cost so far; told after each measurement.
+    /// What all models have cost so far; told after each measurement.
     SpentSoFar {
         /// How much, earlier sittings of the run included.
         spent: Spent,

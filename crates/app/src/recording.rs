@@ -1,9 +1,10 @@
-//! A model and a runtime whose every answer is in the folder of a run before anybody uses it, and is never asked for twice.
+//! Models and a runtime whose every answer is in the folder of a run before anybody uses it, and is never asked for twice.
 
 use std::sync::Arc;
 
 use greensand_llm::{
-    ChatReply, ChatRequest, ConcurrencyReport, FinishReason, ModelBackend, ModelError, ModelErrorKind, Role,
+    ChatReply, ChatRequest, ConcurrencyReport, EmbeddingModel, EmbeddingRequest, Embeddings, FinishReason,
+    ModelBackend, ModelError, ModelErrorKind, Role,
 };
 use greensand_types::{
     BoxFuture, CallOutcome, ContentId, ContentIdBuilder, DescribeOutcome, Encoding, Entry, FunctionRuntime,
@@ -60,16 +61,24 @@ impl RecordingBackend {
         if recorded.is_none() && !self.run.is_replay() {
             return Ok(None);
         }
-        let message = format!("the run did not ask this before: {}", request.place());
-        let hint = "settings, tasks or program differ from those that the run was made with";
-        Ok(Some(ModelError::new(ModelErrorKind::Exhausted, message).with_hint(hint)))
+        Ok(Some(not_asked_before(&request.place())))
     }
 
-    /// Keeps the error of the disk, and stands in for it.
     fn unkept(&self, error: StoreError) -> ModelError {
-        self.run.fail(error);
-        ModelError::new(ModelErrorKind::BadReply, "a reply could not be kept, or not be read again")
+        unkept(&self.run, error)
     }
+}
+
+fn not_asked_before(what: &str) -> ModelError {
+    let message = format!("the run did not ask this before: {what}");
+    let hint = "settings, tasks or program differ from those that the run was made with";
+    ModelError::new(ModelErrorKind::Exhausted, message).with_hint(hint)
+}
+
+/// Keeps the error of the disk, and stands in for it.
+fn unkept(run: &RunWriter, error: StoreError) -> ModelError {
+    run.fail(error);
+    ModelError::new(ModelErrorKind::BadReply, "a reply could not be kept, or not be read again")
 }
 
 impl ModelBackend for RecordingBackend {
@@ -110,6 +119,63 @@ fn overflow_of(reply: ChatReply) -> Result<ChatReply, ModelError> {
         true => Err(ModelError::new(ModelErrorKind::ContextOverflow, reply.text)
             .with_hint("lower `agent.prompt_tokens` (assistant) or `training.prompt_tokens` (optimizer)")),
         false => Ok(reply),
+    }
+}
+
+/// A model of embeddings whose every vector is kept in a run before anybody uses it.
+///
+/// Vectors are kept by text: a text that has one is not asked for again, whatever it was asked together with.
+pub(crate) struct RecordingEmbeddings {
+    model: Arc<dyn EmbeddingModel>,
+    identity: String,
+    run: Arc<RunWriter>,
+}
+
+impl RecordingEmbeddings {
+    pub(crate) fn new(model: Arc<dyn EmbeddingModel>, run: Arc<RunWriter>) -> Self {
+        Self { identity: model.identity(), model, run }
+    }
+
+    async fn ask(&self, request: &EmbeddingRequest) -> Result<Embeddings, ModelError> {
+        let kept = request.texts.iter().map(|text| self.run.kept_vector(&self.identity, text));
+        let kept: Vec<Option<Vec<f32>>> = kept.collect::<Result<_, _>>().map_err(|error| unkept(&self.run, error))?;
+        let missing = request.texts.iter().zip(&kept).filter(|(_, vector)| vector.is_none());
+        let missing = EmbeddingRequest { texts: missing.map(|(text, _)| text.clone()).collect(), ..*request };
+        let new = self.ask_missing(&missing).await?;
+        let mut asked = new.vectors.into_iter();
+        let vectors: Vec<_> = kept.into_iter().filter_map(|vector| vector.or_else(|| asked.next())).collect();
+        Ok(Embeddings { vectors, usage: new.usage })
+    }
+
+    /// Asks for what is not kept, and keeps it.
+    async fn ask_missing(&self, request: &EmbeddingRequest) -> Result<Embeddings, ModelError> {
+        if request.texts.is_empty() {
+            return Ok(Embeddings { vectors: Vec::new(), usage: TokenUsage::default() });
+        }
+        if self.run.is_replay() {
+            return Err(not_asked_before(&format!("vectors of {} texts", request.texts.len())));
+        }
+        let new = self.model.embed(request).await?;
+        let keep = self.run.keep_vectors(&self.identity, request, &new);
+        keep.map_err(|error| unkept(&self.run, error)).map(|()| new)
+    }
+}
+
+impl EmbeddingModel for RecordingEmbeddings {
+    fn label(&self) -> String {
+        self.model.label()
+    }
+
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+
+    fn concurrency(&self) -> Option<ConcurrencyReport> {
+        self.model.concurrency()
+    }
+
+    fn embed<'a>(&'a self, request: &'a EmbeddingRequest) -> BoxFuture<'a, Result<Embeddings, ModelError>> {
+        Box::pin(self.ask(request))
     }
 }
 

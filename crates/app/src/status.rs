@@ -64,7 +64,10 @@ pub struct RunStatus {
     pub assistant_usage: UsageRecord,
     /// What the replies of the optimizer's model cost.
     pub optimizer_usage: UsageRecord,
-    /// Billionths of a dollar for both, at the prices that the run began with; none where a price is not known.
+    /// What vectors of texts cost; left out where none were asked for.
+    #[serde(default, skip_serializing_if = "UsageRecord::is_nothing")]
+    pub embeddings_usage: UsageRecord,
+    /// Billionths of a dollar for all of it, at the prices that the run began with; none where a price is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nano_usd: Option<u64>,
 }
@@ -168,6 +171,7 @@ impl RunStatus {
             initial_score: score_of(&report, |decision| matches!(decision, DecisionKind::Baseline)),
             assistant_usage: report.assistant_usage,
             optimizer_usage: report.optimizer_usage,
+            embeddings_usage: report.embeddings_usage,
             nano_usd: report.spend.nano_usd.map(Money::nano_dollars),
         })
     }
@@ -193,6 +197,7 @@ impl RunStatus {
             initial_score: None,
             assistant_usage: UsageRecord::default(),
             optimizer_usage: UsageRecord::default(),
+            embeddings_usage: UsageRecord::default(),
             nano_usd: None,
         })
     }
@@ -271,6 +276,7 @@ fn last_measurement(run: &RunFolder) -> Result<(Option<u32>, Option<Measuring>),
             | JournalEvent::Instructions(_)
             | JournalEvent::Stopped(_)
             | JournalEvent::Reply(_)
+            | JournalEvent::Embedding(_)
             | JournalEvent::Outcome(_)
             | JournalEvent::Sent(_)
             | JournalEvent::GivenBack(_)

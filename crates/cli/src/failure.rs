@@ -387,7 +387,9 @@ fn kind_of_evaluation(error: &EvaluateError) -> FailureKind {
         EvaluateError::BudgetSpent(_) => FailureKind::Budget,
         EvaluateError::Uncapped(_) => FailureKind::Asked,
         EvaluateError::Model(SolveError::Runtime { .. }) => FailureKind::Bug,
-        EvaluateError::Model(SolveError::Model { .. }) | EvaluateError::TooMuchMissing(_) => FailureKind::Model,
+        EvaluateError::Model(SolveError::Model { .. })
+        | EvaluateError::Embeddings { .. }
+        | EvaluateError::TooMuchMissing(_) => FailureKind::Model,
         EvaluateError::Store(error) => kind_of_store(error),
     }
 }

@@ -2,13 +2,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use greensand_llm::{ChatRequest, ModelBackend, Role, Sampling};
+use greensand_llm::{ChatRequest, EmbeddingRequest, ModelBackend, ModelError, Role, Sampling};
 use greensand_sandbox::Sandbox;
 use greensand_types::Message;
 
 use super::{Finding, Grade, ModelRequests};
-use crate::equipment::open_model;
-use crate::settings::ModelSection;
+use crate::equipment::{open_model, open_text_vectors};
+use crate::settings::{EmbeddingsSection, ModelSection};
+use crate::spend::Spender;
 use crate::{Environment, Equipment, EquipmentError, Overrides, Project, Split, open_project};
 
 /// The longest wait for the reply of one model.
@@ -42,6 +43,11 @@ pub async fn examine_project(
             }
         }
     }
+    if let Some(section) = &settings.embeddings {
+        let examined = embeddings(section, requests, environment).await;
+        can_ask &= examined.is_ok();
+        findings.extend(examined.unwrap_or_else(|error| vec![failed("model embeddings", &error, error.hint())]));
+    }
     // What is wrong with a model has been said.
     match Equipment::open(&project, Arc::new(sandbox.clone()), environment) {
         Err(EquipmentError::Packages(error)) => findings.push(failed("packages", &error, error.hint())),
@@ -68,16 +74,40 @@ async fn model(
     if section.backend != "openai_compatible" {
         return vec![Finding::new(Grade::Note, name, format!("{label}: it asks no endpoint"))];
     }
-    let mut findings = vec![key(role, section, environment)];
+    let mut findings = vec![key(role.into(), section, environment)];
     findings.push(match requests {
-        ModelRequests::Denied => Finding::new(Grade::Note, name, format!("{label} at {}: not asked", section.base_url)),
-        ModelRequests::Allowed => reply(name, &label, &section.base_url, role, backend).await,
+        ModelRequests::Denied => not_asked(name, &label, section),
+        ModelRequests::Allowed => {
+            let request = question(role);
+            answers(name, &label, &section.base_url, async { backend.chat(&request).await.map(drop) }).await
+        }
     });
     findings
 }
 
-fn key(role: Role, section: &ModelSection, environment: &Environment) -> Finding {
-    let (name, variable) = (format!("key {role}"), &section.api_key_env);
+async fn embeddings(
+    section: &EmbeddingsSection,
+    requests: ModelRequests,
+    environment: &Environment,
+) -> Result<Vec<Finding>, EquipmentError> {
+    let model = open_text_vectors(section, environment)?;
+    let (name, label, section) = (format!("model {}", Spender::Embeddings), model.label(), &section.model);
+    let asked = match requests {
+        ModelRequests::Denied => not_asked(name, &label, section),
+        ModelRequests::Allowed => {
+            let request = EmbeddingRequest { epoch: 0, texts: vec!["ready".into()] };
+            answers(name, &label, &section.base_url, async { model.embed(&request).await.map(drop) }).await
+        }
+    };
+    Ok(vec![key(Spender::Embeddings, section, environment), asked])
+}
+
+fn not_asked(name: String, label: &str, section: &ModelSection) -> Finding {
+    Finding::new(Grade::Note, name, format!("{label} at {}: not asked", section.base_url))
+}
+
+fn key(spender: Spender, section: &ModelSection, environment: &Environment) -> Finding {
+    let (name, variable) = (format!("key {spender}"), &section.api_key_env);
     match environment.get(variable) {
         Some(_) => Finding::good(name, format!("{variable} is set")),
         None => Finding::new(Grade::Note, name, format!("{variable} is not set; a local server may need no key"))
@@ -85,9 +115,8 @@ fn key(role: Role, section: &ModelSection, environment: &Environment) -> Finding
     }
 }
 
-/// Asks for one short reply: nothing less shows that endpoint, key and model fit together.
-async fn reply(name: String, label: &str, base_url: &str, role: Role, backend: &dyn ModelBackend) -> Finding {
-    let request = ChatRequest {
+fn question(role: Role) -> ChatRequest {
+    ChatRequest {
         role,
         task: None,
         turn: 0,
@@ -97,10 +126,19 @@ async fn reply(name: String, label: &str, base_url: &str, role: Role, backend: &
         messages: vec![Message::User { text: "Reply with the word: ready".into() }],
         tools: Vec::new(),
         sampling: Sampling::default(),
-    };
+    }
+}
+
+/// Asks for one short answer: nothing less shows that endpoint, key and model fit together.
+async fn answers(
+    name: String,
+    label: &str,
+    base_url: &str,
+    ask: impl Future<Output = Result<(), ModelError>>,
+) -> Finding {
     let started = Instant::now();
-    match tokio::time::timeout(REPLY_WITHIN, backend.chat(&request)).await {
-        Ok(Ok(_)) => {
+    match tokio::time::timeout(REPLY_WITHIN, ask).await {
+        Ok(Ok(())) => {
             Finding::good(name, format!("{label} at {base_url} answers ({} ms)", started.elapsed().as_millis()))
         }
         Ok(Err(error)) => {

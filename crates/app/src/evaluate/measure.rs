@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
-use greensand_agent::{Offer, SolveError, SolveInputs, solve};
-use greensand_llm::ModelErrorKind;
+use greensand_agent::{SolveError, SolveInputs, solve};
+use greensand_llm::{ModelError, ModelErrorKind};
 use greensand_optimizer::{Sample, share_interval};
 use greensand_types::{ConversationRecord, FunctionSet, Registration, Task};
 
+use super::offers::Offers;
 use crate::causes::with_causes;
 use crate::limit_watch::Telling;
 use crate::project::Split;
@@ -124,6 +125,14 @@ pub enum EvaluateError {
     /// The model fails for every task alike.
     #[error(transparent)]
     Model(SolveError),
+    /// The model of embeddings fails for every text alike.
+    #[error("get the vectors of {what}")]
+    Embeddings {
+        /// What has none.
+        what: &'static str,
+        /// Why.
+        source: ModelError,
+    },
     /// Too many tasks have no score.
     #[error(transparent)]
     TooMuchMissing(#[from] TooMuchMissing),
@@ -145,7 +154,9 @@ impl EvaluateError {
             Self::NoTasks(split) => {
                 Some(format!("name its files under `[tasks]` in the project file: `{split} = \"...\"`"))
             }
-            Self::Model(SolveError::Model { source, .. }) => source.hint().map(str::to_owned),
+            Self::Model(SolveError::Model { source, .. }) | Self::Embeddings { source, .. } => {
+                source.hint().map(str::to_owned)
+            }
             Self::Store(error) => error.hint(),
             Self::BudgetSpent(spent) => Some(format!("raise the cap, such as `{}`", spent.raised_flag())),
             Self::Uncapped(uncapped) => Some(uncapped.hint()),
@@ -213,12 +224,12 @@ impl<'a> Bench<'a> {
         self.cover()?;
         self.begin()?;
         self.take_recorded()?;
-        let offer = &Offer::new(Arc::clone(job.set), job.equipment.active_functions);
-        let open: Vec<usize> = (0..self.known).filter(|index| self.measured.results[*index].is_none()).collect();
+        let offers = &self.offers().await?;
+        let open: Vec<usize> = self.open().collect();
         let mut solved = stream::iter(open)
             .map(|index| async move {
                 let (task, trial) = job.item(index);
-                let registration = offer.registration(&task.question);
+                let registration = offers.registration(&task.question);
                 (index, solve(inputs(job, &registration, task, trial)).await)
             })
             .buffer_unordered(job.jobs.max(1));
@@ -238,6 +249,36 @@ impl<'a> Bench<'a> {
             let Some((index, result)) = next else { return self.check_known() };
             self.keep(index, result)?;
         }
+    }
+
+    /// Returns what is still to be worked on.
+    fn open(&self) -> impl Iterator<Item = usize> {
+        (0..self.known).filter(|index| self.measured.results[*index].is_none())
+    }
+
+    /// Makes the offers of what is to be worked on. Tasks that have none, because a request for vectors failed, are missing.
+    async fn offers(&mut self) -> Result<Offers, EvaluateError> {
+        let job = self.job;
+        let questions: Vec<&str> = self.open().map(|index| job.item(index).0.question.as_str()).collect();
+        let offers = tokio::select! {
+            biased;
+            () = job.interrupt.raised() => return Err(EvaluateError::Interrupted),
+            offers = Offers::of(job, &questions) => offers,
+        };
+        if let Some(error) = job.run.and_then(RunWriter::take_failure) {
+            return Err(error.into());
+        }
+        let offers = offers.map_err(|error| self.out_of_budget_for_vectors(error))?;
+        let lost: Vec<(usize, String)> = self
+            .open()
+            .filter_map(|index| Some((index, offers.fault(&job.item(index).0.question)?.to_owned())))
+            .collect();
+        for (index, reason) in lost {
+            self.note(index, Err(reason));
+            self.check_missing()?;
+        }
+        self.flush_prefix()?;
+        Ok(offers)
     }
 
     /// Makes sure that the budget covers the evaluation before it begins. One that stands in the journal has begun: what is left
@@ -326,6 +367,14 @@ impl<'a> Bench<'a> {
             }
             SolveError::Model { .. } | SolveError::Runtime { .. } => None,
         }
+    }
+
+    /// Says the same of a request for vectors.
+    fn out_of_budget_for_vectors(&self, error: EvaluateError) -> EvaluateError {
+        let is_spent =
+            matches!(&error, EvaluateError::Embeddings { source, .. } if source.kind() == ModelErrorKind::BudgetSpent);
+        let refusal = self.job.equipment.ledger.refusal().filter(|_| is_spent);
+        refusal.map_or(error, EvaluateError::BudgetSpent)
     }
 
     fn check_missing(&self) -> Result<(), EvaluateError> {

@@ -6,6 +6,7 @@
 
 mod look;
 mod measure;
+mod offers;
 
 pub(crate) use look::count_look;
 pub(crate) use measure::{Cover, Job, Measured, TaskResult, measure};

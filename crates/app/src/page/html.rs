@@ -4,7 +4,6 @@
 //! JSON of the data, whose escapes are made for that place.
 
 use base64::Engine;
-use greensand_llm::Role;
 use greensand_types::counted;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
@@ -14,7 +13,7 @@ use super::chart::score_curve;
 use super::data::ReportPage;
 use super::findings::{noise_found, rewritings, ways_compared};
 use super::parts::{badge, percent, score_words, set_diff, short, thousands};
-use crate::spend::Money;
+use crate::spend::{Money, Spender};
 use crate::store::{
     ComparisonRecord, CreditReport, EpochReport, EvaluationRecord, FunctionReport, Manifest, ProposalRecord, Report,
     RunKind, ShareReport, UsageRecord,
@@ -355,28 +354,47 @@ fn refused(report: &Report) -> Markup {
 
 fn spend(report: &Report) -> Markup {
     let spend = &report.spend;
-    let roles = [
-        ("assistant", report.assistant_usage, spend.assistant_nano_usd),
-        ("optimizer", report.optimizer_usage, spend.optimizer_nano_usd),
-    ];
+    let spenders: Vec<Spender> = match &spend.prices {
+        Some(prices) => prices.spenders().collect(),
+        None => vec![Spender::Assistant, Spender::Optimizer],
+    };
+    let usage_of = |spender| match spender {
+        Spender::Assistant => report.assistant_usage,
+        Spender::Optimizer => report.optimizer_usage,
+        Spender::Embeddings => report.embeddings_usage,
+    };
+    let together = if spenders.len() == 2 { "both" } else { "all" };
     html! {
         @if let Some(money) = spend.nano_usd { p { "The run has cost " (money.to_string()) "." } }
         div.wide { table {
             tr { th { "role" } (spend_heads()) }
-            @for (role, usage, money) in roles { tr { th { (role) } (spend_cells(usage, money)) } }
-            tr.sum { th { "both" } (spend_cells(both(report.assistant_usage, report.optimizer_usage), spend.nano_usd)) }
+            @for spender in &spenders {
+                tr { th { (spender.as_str()) } (spend_cells(usage_of(*spender), spend.money_of(*spender))) }
+            }
+            tr.sum { th { (together) } (spend_cells(sum(&spenders, usage_of), spend.nano_usd)) }
         } }
         @if let Some(prices) = &spend.prices {
-            @for role in Role::ALL { p.dim { "Price of the " (role.as_str()) "'s model: " (prices.of(role).describe()) } }
+            @for spender in &spenders {
+                p.dim { "Price of the model of the " (spender.as_str()) ": " (prices.of(*spender).describe()) }
+            }
         }
         @if !spend.epochs.is_empty() {
             h3 { "By epoch" }
             div.wide { table {
                 tr { th { "epoch" } th { "role" } (spend_heads()) }
                 @for epoch in &spend.epochs {
-                    tr { td { (epoch.epoch) } td { "assistant" } (spend_cells(epoch.assistant, epoch.assistant_nano_usd)) }
-                    tr { td { } td { "optimizer" } (spend_cells(epoch.optimizer, epoch.optimizer_nano_usd)) }
-                    tr.sum { td { } td { "both" } (spend_cells(both(epoch.assistant, epoch.optimizer), epoch.nano_usd)) }
+                    @for (place, spender) in spenders.iter().enumerate() {
+                        tr {
+                            td { @if place == 0 { (epoch.epoch) } }
+                            td { (spender.as_str()) }
+                            (spend_cells(epoch.usage_of(*spender), epoch.money_of(*spender)))
+                        }
+                    }
+                    tr.sum {
+                        td { }
+                        td { (together) }
+                        (spend_cells(sum(&spenders, |spender| epoch.usage_of(spender)), epoch.nano_usd))
+                    }
                 }
             } }
         }
@@ -397,9 +415,9 @@ fn spend_cells(usage: UsageRecord, money: Option<Money>) -> Markup {
     }
 }
 
-fn both(assistant: UsageRecord, optimizer: UsageRecord) -> UsageRecord {
-    let mut sum = assistant;
-    sum.add(optimizer);
+fn sum(spenders: &[Spender], usage_of: impl Fn(Spender) -> UsageRecord) -> UsageRecord {
+    let mut sum = UsageRecord::default();
+    spenders.iter().for_each(|spender| sum.add(usage_of(*spender)));
     sum
 }
 

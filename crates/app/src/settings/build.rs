@@ -12,14 +12,16 @@ use super::keys::{INSTANCES, KEYS};
 use super::layer::{Layer, Sourced};
 use super::value::to_json;
 use super::{
-    AgentSection, BudgetSection, FunctionsSection, LimitsSection, ModelSection, SandboxSection, ScorerSection,
-    SettingSource, Settings, SettingsError, Share, SplitSection, TaskFiles, TasksSection, TrainingSection,
+    AgentSection, BudgetSection, EmbeddingsSection, FunctionsSection, LimitsSection, ModelSection, SandboxSection,
+    ScorerSection, SettingSource, Settings, SettingsError, Share, SplitSection, TaskFiles, TasksSection,
+    TrainingSection,
 };
 use crate::spend::{Caps, Money, Price};
 
 /// Builds the plain values. Kinds were checked as the layers were read.
 pub(super) fn build(mut values: Layer, root: &Path) -> Result<Settings, SettingsError> {
     inherit_model(&mut values);
+    inherit_embeddings(&mut values)?;
     leave_script_for_model(&mut values);
     let layer = Reader(&values);
     let settings = Settings {
@@ -29,6 +31,7 @@ pub(super) fn build(mut values: Layer, root: &Path) -> Result<Settings, Settings
         assistant: model(&layer, "model")?,
         optimizer: model(&layer, "optimizer.model")?,
         optimizer_uses_tools: layer.text("optimizer.protocol").as_deref() != Some("text"),
+        embeddings: embeddings(&layer)?,
         agent: agent(&layer)?,
         scorer: ScorerSection {
             name: layer.text("scorer.name").unwrap_or_default(),
@@ -127,6 +130,43 @@ fn inherit_model(values: &mut Layer) {
         let inherited = inherited.clone();
         values.entry(key.name).or_insert(inherited);
     }
+}
+
+/// The section of the model of embeddings, and what of it is as in `[model]` where it does not say so.
+const EMBEDDINGS: &str = "embeddings.";
+const INHERITED_BY_EMBEDDINGS: [&str; 9] = [
+    "base_url",
+    "api_key_env",
+    "request_timeout_s",
+    "connect_timeout_s",
+    "deadline_s",
+    "max_retries",
+    "max_concurrency",
+    "max_reply_bytes",
+    "proxy",
+];
+
+/// A section that names no model is a mistake; without a section there is nothing to be inherited.
+fn inherit_embeddings(values: &mut Layer) -> Result<(), SettingsError> {
+    if !values.contains_key("embeddings.model") {
+        return match values.keys().find(|key| key.starts_with(EMBEDDINGS)) {
+            None => Ok(()),
+            Some(key) => Err(SettingsError::Missing {
+                key: "embeddings.model".into(),
+                reason: format!("`{key}` is set, and there is no default model"),
+                remedy: "name a model under `[embeddings]`, as the endpoint calls it, or leave the section out".into(),
+            }),
+        };
+    }
+    for key in KEYS {
+        let Some(name) = key.name.strip_prefix(EMBEDDINGS) else { continue };
+        let Some(inherited) = values.get(format!("model.{name}").as_str()) else { continue };
+        if INHERITED_BY_EMBEDDINGS.contains(&name) {
+            let inherited = inherited.clone();
+            values.entry(key.name).or_insert(inherited);
+        }
+    }
+    Ok(())
 }
 
 fn tasks(layer: &Reader<'_>) -> Result<TasksSection, SettingsError> {
@@ -230,10 +270,28 @@ fn model(layer: &Reader<'_>, section: &str) -> Result<ModelSection, SettingsErro
     })
 }
 
-/// Reads the price of a model: all of it, or none.
+/// Bytes of a text that are sent where the settings say nothing: what nearly every endpoint takes, whatever its tokens are.
+const TEXT_BYTES: u64 = 8_000;
+
+fn embeddings(layer: &Reader<'_>) -> Result<Option<EmbeddingsSection>, SettingsError> {
+    if layer.text("embeddings.model").is_none() {
+        return Ok(None);
+    }
+    let most = layer.integer("embeddings.max_text_bytes").unwrap_or(TEXT_BYTES);
+    Ok(Some(EmbeddingsSection {
+        model: ModelSection { backend: "openai_compatible".into(), ..model(layer, "embeddings")? },
+        max_text_bytes: usize::try_from(most).unwrap_or(usize::MAX),
+    }))
+}
+
+/// Reads the price of a model: all of it, or none. Vectors have no reply that could cost anything.
 fn price(layer: &Reader<'_>, section: &str) -> Result<Option<Price>, SettingsError> {
     let key = |name: &str| format!("{section}.{name}_price");
     let dollars = |name: &str| layer.number(&key(name)).map(Money::of_dollars);
+    if section == "embeddings" {
+        let of_input = |input| Price { input, cached_input: input, output: Money::ZERO };
+        return Ok(dollars("input").map(of_input));
+    }
     let names = ["input", "cached_input", "output"];
     let [input, cached_input, output] = names.map(dollars);
     let missing = |name: &str| SettingsError::Missing {

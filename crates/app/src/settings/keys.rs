@@ -114,6 +114,18 @@ pub(super) static KEYS: &[Key] = &[
     key("optimizer.model.temperature", Kind::Number(0.0, 10.0)),
     key("optimizer.model.max_tokens", Kind::Integer(1, 10_000_000)),
     key("optimizer.model.seed", SEED),
+    key("embeddings.model", Kind::Text),
+    key("embeddings.base_url", Kind::Url),
+    key("embeddings.api_key_env", Kind::VariableName),
+    key("embeddings.request_timeout_s", SECONDS),
+    key("embeddings.connect_timeout_s", SECONDS),
+    key("embeddings.deadline_s", SECONDS),
+    key("embeddings.max_retries", Kind::Integer(0, 100)),
+    key("embeddings.max_concurrency", Kind::Integer(1, 4096)),
+    key("embeddings.max_reply_bytes", Kind::Integer(1024, 1 << 30)),
+    key("embeddings.proxy", Kind::Url),
+    key("embeddings.max_text_bytes", Kind::Integer(64, 1_000_000)),
+    key("embeddings.input_price", PRICE),
     key("agent.instructions", Kind::Path),
     key("agent.protocol", Kind::Choice(|| vec!["tools", "text"])),
     key("agent.prompt_tokens", Kind::Integer(1000, 10_000_000)),
@@ -167,7 +179,7 @@ pub(super) static KEYS: &[Key] = &[
 /// taken up again may have others. A key that ends in a point is a whole table.
 const FREE: &[&str] = &["project.runs", "training.jobs", "sandbox.", "budget."];
 
-/// The same, of each of the two models.
+/// The same, of each of the two models and of that of embeddings.
 const FREE_OF_MODELS: &[&str] = &[
     "api_key_env",
     "request_timeout_s",
@@ -185,6 +197,7 @@ const FREE_OF_MODELS: &[&str] = &[
 const MEASURING: &[&str] = &[
     "tasks.",
     "model.",
+    "embeddings.",
     "agent.",
     "scorer.",
     "limits.",
@@ -199,7 +212,8 @@ const MEASURING: &[&str] = &[
 /// Says whether a setting may change from one sitting of a run to the next.
 pub(crate) fn is_free(key: &str) -> bool {
     let of_model = key.strip_prefix("optimizer.").unwrap_or(key).strip_prefix("model.");
-    is_among(FREE, key) || of_model.is_some_and(|name| FREE_OF_MODELS.contains(&name))
+    let of_embeddings = key.strip_prefix("embeddings.");
+    is_among(FREE, key) || of_model.or(of_embeddings).is_some_and(|name| FREE_OF_MODELS.contains(&name))
 }
 
 /// Says whether scores from before and after a change of a setting would not compare.

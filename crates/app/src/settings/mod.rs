@@ -23,8 +23,8 @@ pub(crate) use keys::INSTANCES;
 pub(crate) use keys::{is_free, is_measuring};
 pub use overrides::Overrides;
 pub use resolved::{
-    AgentSection, BudgetSection, FunctionsSection, LimitsSection, ModelSection, SandboxSection, ScorerSection,
-    SettingValue, Settings, Share, SplitSection, TaskFiles, TasksSection, TrainingSection,
+    AgentSection, BudgetSection, EmbeddingsSection, FunctionsSection, LimitsSection, ModelSection, SandboxSection,
+    ScorerSection, SettingValue, Settings, Share, SplitSection, TaskFiles, TasksSection, TrainingSection,
 };
 pub(crate) use schema::project_schema;
 pub use source::SettingSource;

@@ -26,6 +26,8 @@ pub struct Settings {
     pub optimizer: ModelSection,
     /// Whether the optimizer's model is offered tools; else it writes text.
     pub optimizer_uses_tools: bool,
+    /// The model of embeddings, if there is one.
+    pub embeddings: Option<EmbeddingsSection>,
     /// How a task is solved.
     pub agent: AgentSection,
     /// How an answer is judged.
@@ -143,6 +145,15 @@ pub struct ModelSection {
     pub price: Option<Price>,
     /// How replies are drawn.
     pub sampling: Sampling,
+}
+
+/// `[embeddings]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct EmbeddingsSection {
+    /// The model and its endpoint; what is of chats alone says nothing.
+    pub model: ModelSection,
+    /// The most bytes of a text that are sent.
+    pub max_text_bytes: usize,
 }
 
 /// `[agent]`

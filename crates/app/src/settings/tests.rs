@@ -79,7 +79,9 @@ fn only_options_have_no_default() {
     ];
     let settings = check("").unwrap();
     let given: BTreeSet<_> = settings.values().map(|value| value.key).collect();
-    for key in KEYS {
+    // Without a model there are none.
+    assert_eq!(settings.embeddings, None);
+    for key in KEYS.iter().filter(|key| !key.name.starts_with("embeddings.")) {
         let inherited = key.name.strip_prefix("optimizer.").unwrap_or(key.name);
         let may_be_absent = optional.contains(&key.name) || optional.contains(&inherited);
         assert!(given.contains(key.name) || may_be_absent, "`{}` has no default", key.name);
@@ -342,4 +344,36 @@ fn half_a_price_is_none() {
     assert!(missing.starts_with("setting `model.output_price` is missing"), "{missing}");
     let missing = check("[optimizer.model]\ncached_input_price = 1").unwrap_err();
     assert!(missing.starts_with("setting `optimizer.model.input_price` is missing"), "{missing}");
+}
+
+#[test]
+fn embeddings_are_asked_only_where_a_model_is_named_and_are_otherwise_as_the_assistant() {
+    let none = check("[model]\nmodel = \"m\"").unwrap();
+    assert_eq!(none.embeddings, None);
+    assert!(none.values().all(|value| !value.key.starts_with("embeddings.")));
+    let text = "[model]\nbase_url = \"http://h/v1\"\nmax_retries = 9\ninput_price = 1\noutput_price = 2\n[embeddings]\nmodel = \"e\"\n";
+    let Some(EmbeddingsSection { model, max_text_bytes }) = check(text).unwrap().embeddings else { panic!("none") };
+    assert_eq!((model.base_url.as_str(), model.model.as_deref(), model.max_retries), ("http://h/v1", Some("e"), 9));
+    assert_eq!((model.price, max_text_bytes), (None, 8_000), "the price of one model says nothing of another");
+    let text = format!("{text}base_url = \"http://e/v1\"\ninput_price = 0.5\nmax_text_bytes = 512\n");
+    let Some(EmbeddingsSection { model, max_text_bytes }) = check(&text).unwrap().embeddings else { panic!("none") };
+    let price = model.price.unwrap();
+    assert_eq!((model.base_url.as_str(), max_text_bytes), ("http://e/v1", 512));
+    assert_eq!((price.input.to_string(), price.output.to_string()), ("$0.50".into(), "$0".into()));
+}
+
+#[test]
+fn embeddings_without_a_model_are_an_error() {
+    let error = check("[embeddings]\nbase_url = \"http://e/v1\"").unwrap_err();
+    assert!(error.contains("embeddings.model") && error.contains("`embeddings.base_url` is set"), "{error}");
+}
+
+#[test]
+fn which_model_of_embeddings_is_asked_decides_what_a_run_does_and_how_fast_it_answers_does_not() {
+    for key in ["embeddings.model", "embeddings.base_url", "embeddings.max_text_bytes", "embeddings.input_price"] {
+        assert!(!is_free(key) && is_measuring(key), "{key}");
+    }
+    for key in ["embeddings.max_retries", "embeddings.api_key_env", "embeddings.deadline_s", "embeddings.proxy"] {
+        assert!(is_free(key) && !is_measuring(key), "{key}");
+    }
 }

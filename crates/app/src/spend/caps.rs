@@ -1,10 +1,9 @@
-use greensand_llm::Role;
 use greensand_types::counted;
 
 use super::money::tokens_text;
-use super::{Money, Prices, RolePrice, Spent};
+use super::{Money, Prices, RolePrice, Spender, Spent};
 
-/// The most that may be spent on both models together. Everything that is given holds.
+/// The most that may be spent on all models together. Everything that is given holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Caps {
     /// Money.
@@ -30,18 +29,19 @@ impl Caps {
         if caps.is_empty() { "no cap".into() } else { format!("at most {}", caps.join(", ")) }
     }
 
-    /// Makes sure that a role may spend at all.
+    /// Makes sure that somebody may spend at all.
     ///
     /// # Errors
     /// When it costs money and nothing bounds how much, or money is bounded and nobody knows what it costs.
-    pub fn allow(&self, role: Role, prices: &Prices) -> Result<(), Uncapped> {
-        let price = prices.of(role);
+    pub fn allow(&self, spender: impl Into<Spender>, prices: &Prices) -> Result<(), Uncapped> {
+        let spender = spender.into();
+        let price = prices.of(spender);
         match price {
             RolePrice::Unknown { reason } if self.max_usd.is_some() => {
-                Err(Uncapped::UnknownPrice { role, reason: reason.clone() })
+                Err(Uncapped::UnknownPrice { spender, reason: reason.clone() })
             }
             price if price.costs_money() && self.is_none() && !self.no_cap => {
-                Err(Uncapped::NoCap { role, price: price.describe() })
+                Err(Uncapped::NoCap { spender, price: price.describe() })
             }
             RolePrice::Free { .. } | RolePrice::Priced { .. } | RolePrice::Unknown { .. } => Ok(()),
         }
@@ -186,18 +186,18 @@ fn is_or_are(amount: &str) -> &'static str {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Uncapped {
     /// No cap is set.
-    #[error("the model of the {role} costs money, and nothing says how much may be spent ({price})")]
+    #[error("the model of the {spender} costs money, and nothing says how much may be spent ({price})")]
     NoCap {
         /// Whose.
-        role: Role,
+        spender: Spender,
         /// What is known of the price.
         price: String,
     },
     /// Money is capped, and a price is not known.
-    #[error("`budget.max_usd` cannot be kept: the price of the {role}'s model is not known ({reason})")]
+    #[error("`budget.max_usd` cannot be kept: the price of the model of the {spender} is not known ({reason})")]
     UnknownPrice {
         /// Whose.
-        role: Role,
+        spender: Spender,
         /// What was looked for.
         reason: String,
     },
@@ -210,14 +210,15 @@ impl Uncapped {
             Self::NoCap { .. } => "set a cap with `--max-usd 5`, `--max-tokens N` or `--max-calls N`, or under `[budget]` in the \
                                    project file; `--no-cap` goes without; `greensand estimate PROJECT` says what it will take"
                 .into(),
-            Self::UnknownPrice { role, .. } => {
-                let section = match role {
-                    Role::Assistant => "model",
-                    Role::Optimizer => "optimizer.model",
+            Self::UnknownPrice { spender, .. } => {
+                let keys = match spender {
+                    Spender::Assistant | Spender::Optimizer => "`input_price` and `output_price`",
+                    Spender::Embeddings => "`input_price`",
                 };
+                let section = spender.section();
                 format!(
-                    "set `input_price` and `output_price` (dollars for a million tokens) under `[{section}]` in the project file, or \
-                     bound the work with `--max-tokens` or `--max-calls` instead"
+                    "set {keys} (dollars for a million tokens) under `[{section}]` in the project file, or bound the work with \
+                     `--max-tokens` or `--max-calls` instead"
                 )
             }
         }
@@ -226,10 +227,12 @@ impl Uncapped {
 
 #[cfg(test)]
 mod tests {
+    use greensand_llm::Role;
+
     use super::*;
 
     fn prices(price: &RolePrice) -> Prices {
-        Prices { assistant: price.clone(), optimizer: RolePrice::Free { reason: "r".into() } }
+        Prices { assistant: price.clone(), optimizer: RolePrice::Free { reason: "r".into() }, embeddings: None }
     }
 
     #[test]

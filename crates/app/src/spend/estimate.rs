@@ -165,7 +165,7 @@ pub fn estimate(project: &Project) -> Result<Estimate, PriceTableError> {
         format: ESTIMATE_FORMAT,
         project: settings.name.clone(),
         basis: model.basis(means.as_ref()),
-        assumptions: model.assumptions(),
+        assumptions: model.assumptions(settings.embeddings.is_some()),
         prices,
         phases,
         total,
@@ -308,16 +308,22 @@ impl Model {
         }
     }
 
-    fn assumptions(&self) -> Vec<String> {
+    fn assumptions(&self, asks_embeddings: bool) -> Vec<String> {
         let Bounds { calls, reply, step_calls, step_reply, .. } = self.most;
-        vec![
+        let mut assumptions = vec![
             format!("the worst case of calls follows from the settings: {calls} for a task, {step_calls} for a step"),
             format!(
                 "the worst case of tokens takes replies of {reply} tokens (optimizer: {step_reply}); `max_tokens` bounds them, and \
                  without it this is assumed"
             ),
             "no token of a prompt is taken to come from a cache, and requests that fail are not counted".into(),
-        ]
+        ];
+        if asks_embeddings {
+            let uncounted = "vectors of questions and functions are not counted: each text is asked for once in a run, and only where \
+                             a set is larger than `functions.active`";
+            assumptions.push(uncounted.into());
+        }
+        assumptions
     }
 }
 

@@ -1,17 +1,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use greensand_llm::{ChatReply, ChatRequest, ConcurrencyReport, ModelBackend, ModelError, ModelErrorKind};
-use greensand_types::{BoxFuture, TokenUsage};
+use greensand_llm::{
+    ChatReply, ChatRequest, ConcurrencyReport, EmbeddingModel, EmbeddingRequest, Embeddings, ModelBackend, ModelError,
+    ModelErrorKind,
+};
+use greensand_types::{BoxFuture, ContentId, TokenUsage};
 
-use super::Ledger;
-use super::ledger::Refusal;
-use super::request_size::credible_usage;
+use super::ledger::{Refusal, Reservation};
+use super::request_size::{credible_usage, credible_usage_of_texts};
+use super::{Ledger, Spender};
 use crate::store::SentRecord;
 
 /// A backend that sends nothing which the ledger does not cover.
 pub(crate) struct MeteredBackend {
     backend: Arc<dyn ModelBackend>,
+    meter: Meter,
+}
+
+/// A model of embeddings that sends nothing which the ledger does not cover.
+pub(crate) struct MeteredEmbeddings {
+    model: Arc<dyn EmbeddingModel>,
+    meter: Meter,
+}
+
+/// How requests are held against the ledger.
+struct Meter {
     ledger: Arc<Ledger>,
     silence: Silence,
     /// How often a request is sent again whose attempt was cut off in flight.
@@ -35,48 +49,89 @@ pub(crate) enum Silence {
 
 impl MeteredBackend {
     pub(crate) fn new(backend: Arc<dyn ModelBackend>, ledger: Arc<Ledger>, silence: Silence) -> Self {
-        Self { backend, ledger, silence, resends: 0 }
+        Self { backend, meter: Meter { ledger, silence, resends: 0 } }
     }
 
     /// Sends requests again that were cut off in flight. Each attempt is covered by the caps of its own, and counts.
-    pub(crate) fn resending(self, resends: u32) -> Self {
-        Self { resends, ..self }
+    pub(crate) fn resending(mut self, resends: u32) -> Self {
+        self.meter.resends = resends;
+        self
     }
 
-    async fn ask(&self, request: &ChatRequest) -> Result<ChatReply, ModelError> {
-        let mut attempt = 0;
+    async fn attempt(&self, request: &ChatRequest) -> Result<ChatReply, ModelError> {
+        let meter = &self.meter;
+        let reservation = meter.ledger.reserve(request).await.map_err(refused)?;
+        let sent = Sent { spender: request.role.into(), epoch: request.epoch, request: request.digest() };
+        let ask = async {
+            let mut reply = self.backend.chat(request).await?;
+            if meter.silence == Silence::Unsaid {
+                reply.usage = credible_usage(request, &reply);
+            }
+            Ok((reply.usage, reply))
+        };
+        meter.send(reservation, &sent, ask).await
+    }
+}
+
+impl MeteredEmbeddings {
+    /// Holds a model of an endpoint against a ledger; requests are sent again so often that were cut off in flight.
+    pub(crate) fn new(model: Arc<dyn EmbeddingModel>, ledger: Arc<Ledger>, resends: u32) -> Self {
+        Self { model, meter: Meter { ledger, silence: Silence::Unsaid, resends } }
+    }
+
+    async fn attempt(&self, request: &EmbeddingRequest) -> Result<Embeddings, ModelError> {
+        let reservation = self.meter.ledger.reserve_embeddings(request).await.map_err(refused)?;
+        let sent = Sent { spender: Spender::Embeddings, epoch: request.epoch, request: request.digest() };
+        let ask = async {
+            let mut embeddings = self.model.embed(request).await?;
+            embeddings.usage = credible_usage_of_texts(request, embeddings.usage);
+            Ok((embeddings.usage, embeddings))
+        };
+        self.meter.send(reservation, &sent, ask).await
+    }
+}
+
+impl Meter {
+    /// Makes attempts until one was not cut off in flight.
+    async fn ask<T, A>(&self, attempt: impl Fn() -> A) -> Result<T, ModelError>
+    where
+        A: Future<Output = Result<T, ModelError>>,
+    {
+        let mut attempts = 0;
         loop {
-            let error = match self.attempt(request).await {
-                Err(error) if attempt < self.resends && error.may_have_been_billed() && error.is_transient() => error,
+            let error = match attempt().await {
+                Err(error) if attempts < self.resends && error.may_have_been_billed() && error.is_transient() => error,
                 ended => return ended,
             };
             // What was answered in a wrong shape was paid for, and would be as wrong.
             if error.kind() == ModelErrorKind::BadReply {
                 return Err(error);
             }
-            tokio::time::sleep(FIRST_WAIT.saturating_mul(1 << attempt.min(10)).min(LONGEST_WAIT)).await;
-            attempt += 1;
+            tokio::time::sleep(FIRST_WAIT.saturating_mul(1 << attempts.min(10)).min(LONGEST_WAIT)).await;
+            attempts += 1;
         }
     }
 
-    async fn attempt(&self, request: &ChatRequest) -> Result<ChatReply, ModelError> {
-        let reservation = self.ledger.reserve(request).await.map_err(refused)?;
+    /// Asks what was reserved, and counts what it used.
+    async fn send<T>(
+        &self,
+        reservation: Reservation<'_>,
+        sent: &Sent,
+        ask: impl Future<Output = Result<(TokenUsage, T), ModelError>>,
+    ) -> Result<T, ModelError> {
         // A script costs nothing, whatever becomes of its replies.
         let run = self.ledger.run().filter(|_| self.silence == Silence::Unsaid);
         if let Some(run) = &run
-            && let Err(error) = run.note_sent(sent(request, reservation.estimate()))
+            && let Err(error) = run.note_sent(sent.record(reservation.estimate()))
         {
             reservation.give_back();
             run.fail(error);
             return Err(ModelError::new(ModelErrorKind::BadReply, "what is sent could not be noted").before_sending());
         }
-        match self.backend.chat(request).await {
-            Ok(mut reply) => {
-                if self.silence == Silence::Unsaid {
-                    reply.usage = credible_usage(request, &reply);
-                }
-                reservation.settle(reply.usage);
-                Ok(reply)
+        match ask.await {
+            Ok((usage, answer)) => {
+                reservation.settle(usage);
+                Ok(answer)
             }
             Err(error) => {
                 match error.may_have_been_billed() {
@@ -84,7 +139,7 @@ impl MeteredBackend {
                     false => {
                         // Not noted, it counts as cut off when the run is taken up again: too much rather than too little.
                         if let Some(run) = run {
-                            let _ = run.note_given_back(request);
+                            let _ = run.note_given_back(sent.request);
                         }
                         reservation.give_back();
                     }
@@ -95,13 +150,22 @@ impl MeteredBackend {
     }
 }
 
-fn sent(request: &ChatRequest, estimate: TokenUsage) -> SentRecord {
-    SentRecord {
-        role: request.role.as_str().into(),
-        epoch: request.epoch,
-        request: request.digest().to_string(),
-        prompt_tokens: estimate.prompt_tokens,
-        completion_tokens: estimate.completion_tokens,
+/// A request, as far as is noted before it is sent.
+struct Sent {
+    spender: Spender,
+    epoch: u32,
+    request: ContentId,
+}
+
+impl Sent {
+    fn record(&self, estimate: TokenUsage) -> SentRecord {
+        SentRecord {
+            role: self.spender.as_str().into(),
+            epoch: self.epoch,
+            request: self.request.to_string(),
+            prompt_tokens: estimate.prompt_tokens,
+            completion_tokens: estimate.completion_tokens,
+        }
     }
 }
 
@@ -127,6 +191,24 @@ impl ModelBackend for MeteredBackend {
     }
 
     fn chat<'a>(&'a self, request: &'a ChatRequest) -> BoxFuture<'a, Result<ChatReply, ModelError>> {
-        Box::pin(self.ask(request))
+        Box::pin(self.meter.ask(|| self.attempt(request)))
+    }
+}
+
+impl EmbeddingModel for MeteredEmbeddings {
+    fn label(&self) -> String {
+        self.model.label()
+    }
+
+    fn identity(&self) -> String {
+        self.model.identity()
+    }
+
+    fn concurrency(&self) -> Option<ConcurrencyReport> {
+        self.model.concurrency()
+    }
+
+    fn embed<'a>(&'a self, request: &'a EmbeddingRequest) -> BoxFuture<'a, Result<Embeddings, ModelError>> {
+        Box::pin(self.meter.ask(|| self.attempt(request)))
     }
 }

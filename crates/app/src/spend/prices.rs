@@ -1,11 +1,10 @@
-use greensand_llm::Role;
 use greensand_types::TokenUsage;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Money;
 use super::address::{host_of, is_local};
 use super::price_table::{PriceTable, PriceTableError};
+use super::{Money, Spender};
 use crate::settings::{ModelSection, Settings};
 
 /// What a million tokens cost.
@@ -97,22 +96,35 @@ impl RolePrice {
     }
 }
 
-/// What the two models cost.
+/// What the models cost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Prices {
     /// The model that solves tasks.
     pub assistant: RolePrice,
     /// The model that changes functions.
     pub optimizer: RolePrice,
+    /// The model of embeddings; none where none is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embeddings: Option<RolePrice>,
 }
 
+/// The price of a model that is not asked.
+static NOT_ASKED: RolePrice = RolePrice::Free { reason: String::new() };
+
 impl Prices {
-    /// Returns the price of a role.
-    pub fn of(&self, role: Role) -> &RolePrice {
-        match role {
-            Role::Assistant => &self.assistant,
-            Role::Optimizer => &self.optimizer,
+    /// Returns the price of a model.
+    pub fn of(&self, spender: impl Into<Spender>) -> &RolePrice {
+        match spender.into() {
+            Spender::Assistant => &self.assistant,
+            Spender::Optimizer => &self.optimizer,
+            Spender::Embeddings => self.embeddings.as_ref().unwrap_or(&NOT_ASKED),
         }
+    }
+
+    /// Returns who spends: both models, and that of embeddings where one is asked.
+    pub fn spenders(&self) -> impl Iterator<Item = Spender> {
+        let asks_embeddings = self.embeddings.is_some();
+        Spender::ALL.into_iter().filter(move |spender| asks_embeddings || *spender != Spender::Embeddings)
     }
 }
 
@@ -127,16 +139,26 @@ pub(crate) fn find_prices(settings: &Settings) -> Result<Prices, PriceTableError
     let file = settings.budget.prices.as_deref().map(PriceTable::read).transpose()?;
     let packaged = PriceTable::packaged();
     Ok(Prices {
-        assistant: find_price(&settings.assistant, "model", file.as_ref(), &packaged),
-        optimizer: find_price(&settings.optimizer, "optimizer.model", file.as_ref(), &packaged),
+        assistant: find_price(&settings.assistant, Spender::Assistant, file.as_ref(), &packaged),
+        optimizer: find_price(&settings.optimizer, Spender::Optimizer, file.as_ref(), &packaged),
+        embeddings: settings
+            .embeddings
+            .as_ref()
+            .map(|section| find_price(&section.model, Spender::Embeddings, file.as_ref(), &packaged)),
     })
 }
 
-fn find_price(section: &ModelSection, name: &str, file: Option<&PriceTable>, packaged: &PriceTable) -> RolePrice {
+fn find_price(section: &ModelSection, spender: Spender, file: Option<&PriceTable>, packaged: &PriceTable) -> RolePrice {
     if let Some(price) = section.price {
+        let name = spender.section();
         return RolePrice::Priced {
             price,
-            source: format!("the settings `{name}.input_price` and `{name}.output_price`"),
+            source: match spender {
+                Spender::Assistant | Spender::Optimizer => {
+                    format!("the settings `{name}.input_price` and `{name}.output_price`")
+                }
+                Spender::Embeddings => format!("the setting `{name}.input_price`"),
+            },
         };
     }
     if section.backend != "openai_compatible" {
@@ -172,21 +194,26 @@ pub(crate) fn free_though_capped(settings: &Settings) -> Option<String> {
     settings.budget.caps.max_usd?;
     // Without its file of prices nothing is asked anyway.
     let prices = find_prices(settings).ok()?;
-    let sections =
-        [(Role::Assistant, "model", &settings.assistant), (Role::Optimizer, "optimizer.model", &settings.optimizer)];
-    let is_free = |role, section: &ModelSection| {
-        section.backend == "openai_compatible" && matches!(prices.of(role), RolePrice::Free { .. })
+    let sections = [(Spender::Assistant, &settings.assistant), (Spender::Optimizer, &settings.optimizer)];
+    let embeddings = settings.embeddings.as_ref().map(|section| (Spender::Embeddings, &section.model));
+    let is_free = |(spender, section): &(Spender, &ModelSection)| {
+        section.backend == "openai_compatible" && matches!(prices.of(*spender), RolePrice::Free { .. })
     };
-    let mut free = sections.iter().filter(|(role, _, section)| is_free(*role, section));
-    let (_, name, section) = free.next()?;
-    let others = free.filter(|(_, _, other)| other.base_url != section.base_url);
+    let mut free = sections.into_iter().chain(embeddings).filter(is_free);
+    let (spender, section) = free.next()?;
+    let others = free.filter(|(_, other)| other.base_url != section.base_url);
     let hosts: Vec<_> = std::iter::once(section)
-        .chain(others.map(|(_, _, other)| other))
+        .chain(others.map(|(_, other)| other))
         .map(|section| host_of(&section.base_url))
         .collect();
+    let name = spender.section();
+    let keys = match spender {
+        Spender::Assistant | Spender::Optimizer => format!("`{name}.input_price` and `{name}.output_price`"),
+        Spender::Embeddings => format!("`{name}.input_price`"),
+    };
     Some(format!(
         "what is asked at `{}` is counted as free of charge, so that `--max-usd` does not bound it; a file that `budget.prices` names, or \
-         `{name}.input_price` and `{name}.output_price`, can price it",
+         {keys}, can price it",
         hosts.join("` and `")
     ))
 }
@@ -259,6 +286,9 @@ mod tests {
         }
         let remote = "budget.max_usd = 5\noptimizer.model.base_url = \"http://localhost:1/v1\"";
         assert!(said(remote).unwrap().contains("`optimizer.model.input_price`"));
+        let embeddings =
+            "budget.max_usd = 5\nembeddings.model = \"e\"\nembeddings.base_url = \"http://localhost:2/v1\"";
+        assert!(said(embeddings).unwrap().ends_with("names, or `embeddings.input_price`, can price it"));
     }
 
     /// The price of one model says nothing of another.

@@ -1,4 +1,4 @@
-use greensand_llm::{ChatReply, ChatRequest};
+use greensand_llm::{ChatReply, ChatRequest, EmbeddingRequest};
 use greensand_types::{Message, TokenUsage};
 
 /// Bytes that one token stands for at least, times two: English has about four to a token, code about three, and digits and
@@ -19,6 +19,19 @@ pub(super) fn estimate_at_most(request: &ChatRequest, longest_reply: u64) -> Tok
     TokenUsage { requests: 1, prompt_tokens: prompt_tokens(request), completion_tokens: reply, ..TokenUsage::default() }
 }
 
+/// Returns an upper estimate of what a request for vectors will use: its texts at five bytes for two tokens, and no reply.
+pub(super) fn estimate_of_texts(request: &EmbeddingRequest) -> TokenUsage {
+    let prompt_tokens = request.texts.iter().map(|text| tokens_of(text.len()) + TOKENS_AROUND).sum();
+    TokenUsage { requests: 1, prompt_tokens, ..TokenUsage::default() }
+}
+
+/// Returns what vectors have used, in the same way as [`credible_usage`].
+pub(super) fn credible_usage_of_texts(request: &EmbeddingRequest, said: TokenUsage) -> TokenUsage {
+    let estimate = estimate_of_texts(request);
+    let prompt_tokens = credible_prompt(said.prompt_tokens, estimate.prompt_tokens);
+    TokenUsage { requests: said.requests, prompt_tokens, ..TokenUsage::default() }
+}
+
 /// No reply has more tokens than this, whatever its endpoint says.
 const MOST_REPLY_TOKENS: u64 = 10_000_000;
 /// What an endpoint may put around a prompt of its own, in tokens.
@@ -28,12 +41,7 @@ const MOST_ADDED_TOKENS: u64 = 1_000_000;
 /// nonsense, must neither slip past a cap nor end a run that it costs nothing.
 pub(super) fn credible_usage(request: &ChatRequest, reply: &ChatReply) -> TokenUsage {
     let (said, estimate) = (reply.usage, estimate_of_reply(request, reply));
-    let most_prompt = estimate.prompt_tokens.saturating_mul(10).saturating_add(MOST_ADDED_TOKENS);
-    let prompt_tokens = match said.prompt_tokens {
-        0 => estimate.prompt_tokens,
-        tokens if tokens > most_prompt => estimate.prompt_tokens,
-        tokens => tokens,
-    };
+    let prompt_tokens = credible_prompt(said.prompt_tokens, estimate.prompt_tokens);
     let completion_tokens = match said.completion_tokens {
         0 => estimate.completion_tokens,
         tokens if tokens > MOST_REPLY_TOKENS => estimate.completion_tokens,
@@ -46,6 +54,11 @@ pub(super) fn credible_usage(request: &ChatRequest, reply: &ChatReply) -> TokenU
         cached_tokens: said.cached_tokens.min(prompt_tokens),
         reasoning_tokens: said.reasoning_tokens.min(completion_tokens),
     }
+}
+
+fn credible_prompt(said: u64, estimate: u64) -> u64 {
+    let most = estimate.saturating_mul(10).saturating_add(MOST_ADDED_TOKENS);
+    if said == 0 || said > most { estimate } else { said }
 }
 
 /// Returns what a reply has probably used, by its text.
@@ -123,5 +136,17 @@ mod tests {
         check((30, 0), (30, 4));
         check((0, 7), (29, 7));
         check((u64::MAX, u64::MAX), (29, 4));
+    }
+
+    #[test]
+    fn vectors_are_counted_by_their_texts_and_have_no_reply() {
+        let request = EmbeddingRequest { epoch: 0, texts: vec!["12345".into(), "1234567890".into()] };
+        let estimate = estimate_of_texts(&request);
+        assert_eq!((estimate.requests, estimate.prompt_tokens, estimate.completion_tokens), (1, 2 + 4 + 24, 0));
+        for (said, expected) in [(7, 7), (0, 30), (u64::MAX, 30)] {
+            let said = TokenUsage { requests: 1, prompt_tokens: said, completion_tokens: 9, ..TokenUsage::default() };
+            let credible = credible_usage_of_texts(&request, said);
+            assert_eq!((credible.prompt_tokens, credible.completion_tokens), (expected, 0));
+        }
     }
 }

@@ -1,7 +1,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use greensand_llm::{ChatReply, ChatRequest, FinishReason, ModelBackend, ModelError, ModelErrorKind, Role, Sampling};
+use greensand_llm::{
+    ChatReply, ChatRequest, EmbeddingModel, EmbeddingRequest, Embeddings, FinishReason, ModelBackend, ModelError,
+    ModelErrorKind, Role, Sampling,
+};
 use greensand_types::{BoxFuture, Message, TokenUsage};
 use proptest::prelude::*;
 
@@ -31,7 +34,7 @@ fn priced() -> Prices {
     let price =
         Price { input: Money::of_dollars(1.0), cached_input: Money::of_dollars(1.0), output: Money::of_dollars(2.0) };
     let price = RolePrice::Priced { price, source: "the test".into() };
-    Prices { assistant: price.clone(), optimizer: price }
+    Prices { assistant: price.clone(), optimizer: price, embeddings: None }
 }
 
 fn ledger(max_calls: Option<u64>, max_tokens: Option<u64>, max_usd: Option<f64>) -> Ledger {
@@ -140,7 +143,95 @@ fn what_a_run_has_kept_counts_when_it_is_taken_up_again() {
 fn what_costs_money_without_a_cap_is_never_sent() {
     let ledger = Ledger::new(Caps::default(), priced());
     let refusal = block_on(ledger.reserve(&request(Role::Assistant, 0, "q", None))).unwrap_err();
-    assert!(matches!(refusal, Refusal::Uncapped(Uncapped::NoCap { role: Role::Assistant, .. })), "{refusal}");
+    assert!(matches!(refusal, Refusal::Uncapped(Uncapped::NoCap { spender: Spender::Assistant, .. })), "{refusal}");
+}
+
+/// Texts of 24 tokens as they are estimated, at a price of their own.
+fn texts() -> EmbeddingRequest {
+    EmbeddingRequest { epoch: 0, texts: vec!["twelve and eighteen bytes long".into()] }
+}
+
+fn priced_with_embeddings() -> Prices {
+    let price = Price { input: Money::of_dollars(10.0), ..Price::default() };
+    Prices { embeddings: Some(RolePrice::Priced { price, source: "the test".into() }), ..priced() }
+}
+
+#[test]
+fn vectors_share_the_caps_of_the_models() {
+    let max_usd = Some(Money::of_dollars(0.0005));
+    let ledger = Ledger::new(Caps { max_usd, ..Caps::default() }, priced_with_embeddings());
+    let reserved = block_on(ledger.reserve_embeddings(&texts())).unwrap();
+    assert_eq!(reserved.estimate(), TokenUsage { requests: 1, prompt_tokens: 24, ..TokenUsage::default() });
+    drop(reserved);
+    block_on(ledger.reserve_embeddings(&texts())).unwrap().settle(used(20, 0));
+    let RoleSpend { calls, cut_off, usage } = ledger.spent_on(Spender::Embeddings);
+    assert_eq!((calls, cut_off, usage.prompt_tokens), (2, 1, 44));
+    assert_eq!(ledger.spent().money, Some(Money::of_nano_dollars(440_000)));
+    // 60 millionths are left, and 24 tokens would take 240.
+    let refusal = block_on(ledger.reserve_embeddings(&texts())).unwrap_err();
+    assert!(matches!(refusal, Refusal::Spent(BudgetSpent { cap: Cap::Money(_), .. })), "{refusal}");
+    assert!(
+        refused(&ledger, &request(Role::Assistant, 0, "", Some(1))).is_some(),
+        "once refused, nothing more is sent"
+    );
+}
+
+#[test]
+fn vectors_that_cost_money_need_a_cap_before_anything_is_sent() {
+    let ledger =
+        Ledger::new(Caps::default(), Prices { assistant: free(), optimizer: free(), ..priced_with_embeddings() });
+    let refusal = ledger.allow(&[Role::Assistant]).unwrap_err();
+    assert!(matches!(refusal, Uncapped::NoCap { spender: Spender::Embeddings, .. }), "{refusal}");
+    let unknown = Some(RolePrice::Unknown { reason: "r".into() });
+    let caps = Caps { max_usd: Some(Money::of_dollars(1.0)), ..Caps::default() };
+    let ledger = Ledger::new(caps, Prices { assistant: free(), optimizer: free(), embeddings: unknown });
+    let refusal = ledger.allow(&[]).unwrap_err();
+    assert_eq!(
+        refusal.hint(),
+        "set `input_price` (dollars for a million tokens) under `[embeddings]` in the project file, or bound the work with \
+         `--max-tokens` or `--max-calls` instead"
+    );
+}
+
+fn free() -> RolePrice {
+    RolePrice::Free { reason: "r".into() }
+}
+
+/// Gives every text the same vector, or is cut off, and counts how often it was asked.
+struct Direction {
+    asked: AtomicU64,
+    cut_off: u64,
+}
+
+impl EmbeddingModel for Direction {
+    fn label(&self) -> String {
+        "direction".into()
+    }
+
+    fn identity(&self) -> String {
+        self.label()
+    }
+
+    fn embed<'a>(&'a self, request: &'a EmbeddingRequest) -> BoxFuture<'a, Result<Embeddings, ModelError>> {
+        Box::pin(async {
+            if self.asked.fetch_add(1, Ordering::SeqCst) < self.cut_off {
+                return Err(ModelError::new(ModelErrorKind::TimedOut, "cut off"));
+            }
+            Ok(Embeddings { vectors: vec![vec![1.0]; request.texts.len()], usage: used(0, 0) })
+        })
+    }
+}
+
+#[test]
+fn vectors_are_asked_for_again_when_they_were_cut_off_and_each_attempt_counts() {
+    let model = Arc::new(Direction { asked: AtomicU64::new(0), cut_off: 1 });
+    let ledger = Arc::new(ledger(Some(9), None, None));
+    let metered = MeteredEmbeddings::new(Arc::clone(&model) as Arc<dyn EmbeddingModel>, Arc::clone(&ledger), 4);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let embeddings = runtime.block_on(metered.embed(&texts())).unwrap();
+    assert_eq!((embeddings.vectors.len(), embeddings.usage.prompt_tokens), (1, 24), "counted by the text");
+    let RoleSpend { calls, cut_off, usage } = ledger.spent_on(Spender::Embeddings);
+    assert_eq!((calls, cut_off, usage.prompt_tokens, model.asked.load(Ordering::SeqCst)), (2, 1, 48, 2));
 }
 
 /// Replies, or faults, and counts how often it was asked.

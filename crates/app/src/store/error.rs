@@ -1,7 +1,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::run_folder::{JOURNAL, MANIFEST, OUTCOMES, REPLIES, SENT};
+use super::run_folder::{EMBEDDINGS, JOURNAL, MANIFEST, OUTCOMES, REPLIES, SENT};
 
 /// A run folder that cannot be written, or that does not hold what it should.
 #[derive(Debug, thiserror::Error)]
@@ -210,7 +210,7 @@ fn without(path: &Path) -> Option<String> {
     let file = path.file_name()?.to_str()?;
     match file {
         JOURNAL => Some(format!("put `{file}` back from a copy: nothing can be told of a run without it")),
-        REPLIES | OUTCOMES => Some(format!(
+        REPLIES | EMBEDDINGS | OUTCOMES => Some(format!(
             "put `{file}` back from a copy: the run cannot go on without what was paid for; `greensand show {run}` still shows it"
         )),
         MANIFEST => Some(format!(

@@ -4,10 +4,10 @@
 //! of the operating system before what it tells is used, so that a process that is killed loses nothing that it acted
 //! on; its last line may be torn, and is then left out by readers.
 //!
-//! Five files have this form: `journal.jsonl`, in the order of epochs and tasks whatever is done at one time;
-//! `replies.jsonl` and `outcomes.jsonl`, what models and functions answered, in the order in which they did; `sent.jsonl`,
-//! what was about to be sent to an endpoint, so that what was cut off in flight is known; and `sittings.jsonl`, when somebody
-//! worked on the run and how that ended.
+//! Six files have this form: `journal.jsonl`, in the order of epochs and tasks whatever is done at one time;
+//! `replies.jsonl`, `embeddings.jsonl` and `outcomes.jsonl`, what models and functions answered, in the order in which they did;
+//! `sent.jsonl`, what was about to be sent to an endpoint, so that what was cut off in flight is known; and `sittings.jsonl`, when
+//! somebody worked on the run and how that ended.
 //!
 //! A run that is taken up again does what it did before: while the journal still has lines, [`Journal::append`] compares
 //! instead of writing, and a line that differs is a [`StoreError::Diverged`] that names itself.
@@ -24,8 +24,8 @@ use serde_json::value::RawValue;
 
 use super::StoreError;
 use super::records::{
-    ConversationRecordLine, DecisionRecord, EvaluationRecord, GivenBackRecord, InstructionsRecord, KeptOutcomeRecord,
-    MissingRecord, ReplyRecord, SentRecord, SittingEndRecord, SittingRecord, StepRecord, StopRecord,
+    ConversationRecordLine, DecisionRecord, EmbeddingRecord, EvaluationRecord, GivenBackRecord, InstructionsRecord,
+    KeptOutcomeRecord, MissingRecord, ReplyRecord, SentRecord, SittingEndRecord, SittingRecord, StepRecord, StopRecord,
 };
 
 /// The number of the form described above. A new kind of event, or a new meaning of a field, raises it.
@@ -55,6 +55,8 @@ pub enum JournalEvent {
     Stopped(StopRecord),
     /// A model replied; in `replies.jsonl` only.
     Reply(Box<ReplyRecord>),
+    /// A text has a vector; in `embeddings.jsonl` only.
+    Embedding(Box<EmbeddingRecord>),
     /// A function was run, or its source looked at; in `outcomes.jsonl` only.
     Outcome(Box<KeptOutcomeRecord>),
     /// A request is about to be sent; in `sent.jsonl` only.
@@ -90,6 +92,7 @@ impl JournalEvent {
             Self::Instructions(_) => "instructions",
             Self::Stopped(_) => "stopped",
             Self::Reply(_) => "reply",
+            Self::Embedding(_) => "embedding",
             Self::Outcome(_) => "outcome",
             Self::Sent(_) => "sent",
             Self::GivenBack(_) => "given_back",
@@ -122,6 +125,7 @@ impl JournalEvent {
             Self::Instructions(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
             Self::Stopped(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
             Self::Reply(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
+            Self::Embedding(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
             Self::Outcome(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
             Self::Sent(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
             Self::GivenBack(data) => serde_json::to_vec(&LineOut { seq, event: name, data }),
@@ -153,6 +157,7 @@ impl JournalEvent {
             "instructions" => data(line).map(Self::Instructions),
             "stopped" => data(line).map(Self::Stopped),
             "reply" => data(line).map(Self::Reply),
+            "embedding" => data(line).map(Self::Embedding),
             "outcome" => data(line).map(Self::Outcome),
             "sent" => data(line).map(Self::Sent),
             "given_back" => data(line).map(Self::GivenBack),
@@ -299,9 +304,25 @@ impl Journal {
             return Err(StoreError::EndOfRecord { path: self.path.clone() });
         }
         tail.end_recorded()
-            .and_then(|()| tail.write(&line, event.is_landmark()))
+            .and_then(|()| tail.write(&line, 1, event.is_landmark()))
             .map_err(StoreError::write(&self.path))?;
         Ok(place)
+    }
+
+    /// Appends events to a journal that compares nothing, with one write: of those that came together none is left behind.
+    pub(super) fn append_all_at(&self, events: &[JournalEvent]) -> Result<Vec<Place>, StoreError> {
+        let mut tail = self.tail();
+        if tail.file.is_none() {
+            return Err(StoreError::EndOfRecord { path: self.path.clone() });
+        }
+        let (mut lines, mut places) = (Vec::new(), Vec::new());
+        for (seq, event) in (tail.seq..).zip(events) {
+            let line = event.to_line(seq).map_err(|error| StoreError::write(&self.path)(error.into()))?;
+            places.push(Place { offset: tail.len + lines.len() as u64, len: line.len() });
+            lines.extend(line);
+        }
+        tail.write(&lines, events.len() as u64, false).map_err(StoreError::write(&self.path))?;
+        Ok(places)
     }
 
     /// Waits until everything is on the disk.
@@ -398,19 +419,20 @@ impl Tail {
         Ok(())
     }
 
-    fn write(&mut self, line: &[u8], is_landmark: bool) -> std::io::Result<()> {
+    /// Writes so many whole lines.
+    fn write(&mut self, lines: &[u8], count: u64, is_landmark: bool) -> std::io::Result<()> {
         if self.is_torn {
             return Err(std::io::Error::other("an earlier line could not be written whole"));
         }
         let Some(file) = &mut self.file else { return Ok(()) };
-        if let Err(error) = file.write_all(line) {
+        if let Err(error) = file.write_all(lines) {
             // Part of the line may be there. Without it, later lines would be joined to it.
             let repaired = file.set_len(self.len).and_then(|()| file.seek(SeekFrom::Start(self.len)));
             self.is_torn = repaired.is_err();
             return Err(error);
         }
-        self.seq += 1;
-        self.len += line.len() as u64;
+        self.seq += count;
+        self.len += lines.len() as u64;
         if is_landmark {
             file.sync_data()?;
         }

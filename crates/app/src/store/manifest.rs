@@ -173,6 +173,11 @@ impl ForkRecord {
 }
 
 impl Manifest {
+    /// Says whether the run asks a model for the vectors of texts.
+    pub(super) fn asks_for_embeddings(&self) -> bool {
+        self.settings.iter().any(|setting| setting.key == "embeddings.model")
+    }
+
     /// Adds what the models cost.
     #[must_use]
     pub fn priced(self, prices: Prices) -> Self {

@@ -12,6 +12,7 @@
 mod compare;
 mod convert;
 mod credit;
+mod embedding;
 mod error;
 mod evaluation;
 mod files;
@@ -43,9 +44,9 @@ pub use noise::{NOISE_FORMAT, NoiseReport, NoiseTask, SmallestEffect};
 pub use process::{PROCESS_FORMAT, ProcessRecord, SignalError};
 pub use records::{
     CallRecord, CallRequestRecord, ComparisonRecord, ConversationRecordLine, DecisionKind, DecisionRecord,
-    DescriptionRecord, EvaluationRecord, GivenBackRecord, InstructionsRecord, KeptOutcomeRecord, MessageRecord,
-    MissingRecord, OutcomeRecord, ParameterRecord, ProposalRecord, ReplyRecord, SentRecord, SittingEndRecord,
-    SittingRecord, StepRecord, StopRecord, UsageRecord, VerdictRecord,
+    DescriptionRecord, EmbeddingPayment, EmbeddingRecord, EvaluationRecord, GivenBackRecord, InstructionsRecord,
+    KeptOutcomeRecord, MessageRecord, MissingRecord, OutcomeRecord, ParameterRecord, ProposalRecord, ReplyRecord,
+    SentRecord, SittingEndRecord, SittingRecord, StepRecord, StopRecord, UsageRecord, VerdictRecord,
 };
 pub use report::{EpochReport, FunctionReport, REPORT_FORMAT, Report, ReportBuilder, ShareReport, TestReport};
 pub(crate) use run_folder::PaidReply;

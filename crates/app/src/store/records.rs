@@ -135,6 +135,11 @@ impl UsageRecord {
         self.completion_tokens = self.completion_tokens.saturating_add(completion_tokens);
         self.reasoning_tokens = self.reasoning_tokens.saturating_add(reasoning_tokens);
     }
+
+    /// Says whether nothing was asked for.
+    pub(crate) fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 fn one() -> u32 {
@@ -449,10 +454,38 @@ pub struct ParameterRecord {
     pub required: bool,
 }
 
+/// The vector of a text, as a model of embeddings gave it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EmbeddingRecord {
+    /// The epoch.
+    pub epoch: u32,
+    /// The identity of the model: endpoint and model.
+    pub backend: String,
+    /// The id of the text.
+    pub text: String,
+    /// Its numbers, each as four bytes with the lowest first, in Base64.
+    pub vector: String,
+    /// The id of the request that it came with and what that cost; with the first of its vectors only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid: Option<EmbeddingPayment>,
+}
+
+/// What a request for vectors cost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EmbeddingPayment {
+    /// The id of the request.
+    pub request: String,
+    /// What it cost.
+    pub usage: UsageRecord,
+    /// The run that paid for it, if that was another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid_by: Option<String>,
+}
+
 /// A request is about to be sent to an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SentRecord {
-    /// Which of the two models.
+    /// Which of the models: `assistant`, `optimizer` or `embeddings`.
     pub role: String,
     /// The epoch.
     pub epoch: u32,

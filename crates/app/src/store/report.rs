@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::credit::CreditReport;
 use super::journal::JournalEvent;
 use super::records::{
-    CallRecord, ConversationRecordLine, DecisionRecord, EvaluationRecord, ReplyRecord, StepRecord, StopRecord,
-    UsageRecord,
+    CallRecord, ConversationRecordLine, DecisionRecord, EmbeddingPayment, EmbeddingRecord, EvaluationRecord,
+    ReplyRecord, StepRecord, StopRecord, UsageRecord,
 };
 use super::spend_report::{SpendBuilder, SpendReport};
 use crate::spend::Prices;
@@ -56,6 +56,9 @@ pub struct Report {
     pub assistant_usage: UsageRecord,
     /// What the replies of the optimizer's model cost.
     pub optimizer_usage: UsageRecord,
+    /// What vectors of texts cost; left out where none were asked for.
+    #[serde(default, skip_serializing_if = "UsageRecord::is_nothing")]
+    pub embeddings_usage: UsageRecord,
     /// What all of it cost, by model and epoch.
     #[serde(default)]
     pub spend: SpendReport,
@@ -179,6 +182,7 @@ impl ReportBuilder {
             JournalEvent::EvaluationStarted(record) => self.add_start(record),
             JournalEvent::Missing(_) => {}
             JournalEvent::Reply(record) => self.add_reply(record),
+            JournalEvent::Embedding(record) => self.add_embedding(record),
             JournalEvent::Conversation(line) => self.add_conversation(line),
             JournalEvent::EvaluationDone(record) if record.split == TEST => self.test.push(record.clone()),
             JournalEvent::EvaluationDone(_) if self.is_beyond_training => {}
@@ -311,6 +315,13 @@ impl ReportBuilder {
         };
         usage.add(record.usage);
         self.spend.add(record);
+    }
+
+    /// A request for vectors is counted with the first of them.
+    pub(super) fn add_embedding(&mut self, record: &EmbeddingRecord) {
+        let Some(EmbeddingPayment { usage, paid_by: None, .. }) = &record.paid else { return };
+        self.report.embeddings_usage.add(*usage);
+        self.spend.add_embeddings(record.epoch, *usage);
     }
 
     fn add_step(&mut self, record: &StepRecord) {

@@ -62,6 +62,9 @@ impl Report {
         writeln!(out, "\nmodel replies")?;
         writeln!(out, "  assistant {}", usage_line(self.assistant_usage))?;
         writeln!(out, "  optimizer {}", usage_line(self.optimizer_usage))?;
+        if !self.embeddings_usage.is_nothing() {
+            writeln!(out, "  embeddings {}", usage_line(self.embeddings_usage))?;
+        }
         self.spend.write_text(out)?;
         for warning in &self.warnings {
             writeln!(out, "\nwarning: {}", shown(warning))?;

@@ -16,14 +16,16 @@ use super::journal::{JournalEvent, JournalReader};
 use super::manifest::{MANIFEST_FORMAT, Manifest};
 use super::noise::{NOISE_FORMAT, NoiseReport};
 use super::process::ProcessRecord;
-use super::records::{DecisionKind, ReplyRecord, SentRecord};
+use super::records::{DecisionKind, EmbeddingRecord, ReplyRecord, SentRecord};
 use super::report::{Report, ReportBuilder};
 use crate::causes::with_causes;
+use crate::spend::Spender;
 
 /// The files of a run folder.
 pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const JOURNAL: &str = "journal.jsonl";
 pub(super) const REPLIES: &str = "replies.jsonl";
+pub(super) const EMBEDDINGS: &str = "embeddings.jsonl";
 pub(super) const OUTCOMES: &str = "outcomes.jsonl";
 pub(super) const SITTINGS: &str = "sittings.jsonl";
 /// Sittings that could not be read, set aside.
@@ -57,10 +59,10 @@ pub(crate) struct Spending {
     pub(crate) cut_off: Vec<SentRecord>,
 }
 
-/// A reply that a run has paid for, as far as its ledger asks.
+/// An answer of a model that a run has paid for, as far as its ledger asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PaidReply {
-    pub(crate) role: Role,
+    pub(crate) spender: Spender,
     pub(crate) epoch: u32,
     pub(crate) turn: u32,
     pub(crate) usage: TokenUsage,
@@ -254,7 +256,8 @@ impl RunFolder {
         for event in replies.by_ref() {
             builder.add(&event?);
         }
-        Ok(replies.note())
+        let note = self.each_embedding(|record| builder.add_embedding(&record))?;
+        Ok(replies.note().or(note))
     }
 
     /// Closes a report with the functions of the best set, or with a warning where they cannot be read.
@@ -349,10 +352,33 @@ impl RunFolder {
             if record.paid_by.is_some() {
                 continue;
             }
-            let role = if record.is_of(Role::Optimizer) { Role::Optimizer } else { Role::Assistant };
-            paid.push(PaidReply { role, epoch: record.epoch, turn: record.turn, usage: record.usage.into() });
+            let spender = if record.is_of(Role::Optimizer) { Spender::Optimizer } else { Spender::Assistant };
+            paid.push(PaidReply { spender, epoch: record.epoch, turn: record.turn, usage: record.usage.into() });
         }
+        self.each_embedding(|record| {
+            // What another run has paid for was never sent by this one.
+            let Some(payment) = record.paid.filter(|payment| payment.paid_by.is_none()) else { return };
+            drop(open.get_mut(&payment.request).and_then(Vec::pop));
+            let usage = payment.usage.into();
+            paid.push(PaidReply { spender: Spender::Embeddings, epoch: record.epoch, turn: 0, usage });
+        })?;
         Ok(Spending { paid, cut_off: open.into_values().flatten().collect() })
+    }
+
+    /// Looks at the vectors that are kept, in the order in which they came. A run that asks for none has no file of them.
+    pub(super) fn each_embedding(&self, mut look: impl FnMut(EmbeddingRecord)) -> Result<Option<String>, StoreError> {
+        let path = self.path.join(EMBEDDINGS);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let mut lines = JournalReader::open(&path)?;
+        for event in lines.by_ref() {
+            match event? {
+                JournalEvent::Embedding(record) => look(*record),
+                _ => return Err(self.damaged(EMBEDDINGS, "an event that is no vector")),
+            }
+        }
+        Ok(lines.note())
     }
 
     /// Returns what was sent, by request, without what cost nothing.

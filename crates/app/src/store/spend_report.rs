@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::records::{ReplyRecord, UsageRecord};
-use crate::spend::{Money, Prices, RoleSpend, Spent};
+use crate::spend::{Money, Prices, RoleSpend, Spender, Spent};
 
 /// What a run has paid. What it took over from the run that it was forked from is not in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,9 @@ pub struct SpendReport {
     /// The part of the optimizer's model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optimizer_nano_usd: Option<Money>,
+    /// The part of the model of embeddings; left out where none is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embeddings_nano_usd: Option<Money>,
     /// By epoch, in their order.
     pub epochs: Vec<EpochSpend>,
     /// What the models cost, and from where that is known; none for runs of earlier versions.
@@ -38,12 +41,18 @@ pub struct EpochSpend {
     pub assistant: UsageRecord,
     /// The optimizer's model.
     pub optimizer: UsageRecord,
+    /// The model of embeddings; left out where it was not asked.
+    #[serde(default, skip_serializing_if = "UsageRecord::is_nothing")]
+    pub embeddings: UsageRecord,
     /// What the assistant's model cost, in billionths of a dollar; none where its price is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assistant_nano_usd: Option<Money>,
     /// What the optimizer's model cost, in billionths of a dollar; none where its price is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optimizer_nano_usd: Option<Money>,
+    /// What the model of embeddings cost, in billionths of a dollar; left out where none is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embeddings_nano_usd: Option<Money>,
     /// Money in billionths of a dollar; none where a price is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nano_usd: Option<Money>,
@@ -58,10 +67,18 @@ pub(super) struct SpendBuilder {
 impl SpendBuilder {
     /// Adds a reply that the run has paid for.
     pub(super) fn add(&mut self, record: &ReplyRecord) {
-        let epoch = record.epoch;
-        let spend = self.epochs.entry(epoch).or_insert_with(|| EpochSpend { epoch, ..EpochSpend::default() });
+        let spend = self.epoch(record.epoch);
         let usage = if record.is_of(Role::Optimizer) { &mut spend.optimizer } else { &mut spend.assistant };
         usage.add(record.usage);
+    }
+
+    /// Adds a request for vectors that the run has paid for.
+    pub(super) fn add_embeddings(&mut self, epoch: u32, usage: UsageRecord) {
+        self.epoch(epoch).embeddings.add(usage);
+    }
+
+    fn epoch(&mut self, epoch: u32) -> &mut EpochSpend {
+        self.epochs.entry(epoch).or_insert_with(|| EpochSpend { epoch, ..EpochSpend::default() })
     }
 
     /// Returns the sums, at prices. What an epoch cost is what it added to the sum, so that the parts make the whole however
@@ -73,13 +90,15 @@ impl SpendBuilder {
             let before = whole;
             whole.assistant.add(spend.assistant);
             whole.optimizer.add(spend.optimizer);
+            whole.embeddings.add(spend.embeddings);
             epochs.push(spend.added(&before, &whole, prices));
         }
-        let money = |role| prices.and_then(|prices| whole.of(role, prices).money);
+        let money = |spender| prices.and_then(|prices| whole.priced(spender, prices));
         SpendReport {
             nano_usd: prices.and_then(|_| whole.at(prices).money),
-            assistant_nano_usd: money(Role::Assistant),
-            optimizer_nano_usd: money(Role::Optimizer),
+            assistant_nano_usd: money(Spender::Assistant),
+            optimizer_nano_usd: money(Spender::Optimizer),
+            embeddings_nano_usd: money(Spender::Embeddings),
             epochs,
             prices: prices.cloned(),
         }
@@ -89,57 +108,66 @@ impl SpendBuilder {
 impl EpochSpend {
     /// Returns the same with its money: what the whole cost after it, less what it cost before.
     fn added(&self, before: &Self, after: &Self, prices: Option<&Prices>) -> Self {
-        let part = |role| {
-            let money = prices.and_then(|prices| {
-                let (before, after) = (before.of(role, prices).money?, after.of(role, prices).money?);
-                Some(after.minus(before))
-            });
-            Spent { money, ..self.counted_of(role) }
+        let part = |spender| {
+            let money =
+                prices.and_then(|prices| Some(after.priced(spender, prices)?.minus(before.priced(spender, prices)?)));
+            Spent { money, ..self.counted_of(spender) }
         };
-        let (assistant, optimizer) = (part(Role::Assistant), part(Role::Optimizer));
+        let [assistant, optimizer, embeddings] = Spender::ALL.map(part);
         Self {
             assistant_nano_usd: assistant.money,
             optimizer_nano_usd: optimizer.money,
-            nano_usd: prices.and_then(|_| assistant.plus(optimizer).money),
+            embeddings_nano_usd: embeddings.money,
+            nano_usd: prices.and_then(|_| assistant.plus(optimizer).plus(embeddings).money),
             ..*self
         }
     }
 
-    /// Returns what a role's model cost, if that is known.
-    pub fn money_of(&self, role: Role) -> Option<Money> {
-        match role {
-            Role::Assistant => self.assistant_nano_usd,
-            Role::Optimizer => self.optimizer_nano_usd,
+    /// Returns what a model cost, if that is known.
+    pub fn money_of(&self, spender: impl Into<Spender>) -> Option<Money> {
+        match spender.into() {
+            Spender::Assistant => self.assistant_nano_usd,
+            Spender::Optimizer => self.optimizer_nano_usd,
+            Spender::Embeddings => self.embeddings_nano_usd,
         }
     }
 
-    fn usage_of(&self, role: Role) -> UsageRecord {
-        match role {
-            Role::Assistant => self.assistant,
-            Role::Optimizer => self.optimizer,
+    /// Returns what a model used.
+    pub(crate) fn usage_of(&self, spender: Spender) -> UsageRecord {
+        match spender {
+            Spender::Assistant => self.assistant,
+            Spender::Optimizer => self.optimizer,
+            Spender::Embeddings => self.embeddings,
         }
     }
 
-    fn of(&self, role: Role, prices: &Prices) -> Spent {
-        let usage = self.usage_of(role);
-        RoleSpend { calls: usage.requests, usage: usage.into(), ..RoleSpend::default() }.at(prices.of(role))
+    /// Returns what a model cost at prices; nothing for one that is not asked.
+    fn priced(&self, spender: Spender, prices: &Prices) -> Option<Money> {
+        prices.spenders().find(|asked| *asked == spender).and_then(|_| self.of(spender, prices).money)
+    }
+
+    fn of(&self, spender: Spender, prices: &Prices) -> Spent {
+        let usage = self.usage_of(spender);
+        RoleSpend { calls: usage.requests, usage: usage.into(), ..RoleSpend::default() }.at(prices.of(spender))
     }
 
     fn at(&self, prices: Option<&Prices>) -> Spent {
         match prices {
-            Some(prices) => self.of(Role::Assistant, prices).plus(self.of(Role::Optimizer, prices)),
+            Some(prices) => {
+                Spender::ALL.map(|spender| self.of(spender, prices)).into_iter().fold(Spent::NOTHING, Spent::plus)
+            }
             None => Spent { money: None, ..self.counted() },
         }
     }
 
     /// Calls and tokens, without money.
     fn counted(&self) -> Spent {
-        let [assistant, optimizer] = [Role::Assistant, Role::Optimizer].map(|role| self.counted_of(role));
-        Spent { money: None, ..assistant.plus(optimizer) }
+        let parts = Spender::ALL.map(|spender| self.counted_of(spender));
+        Spent { money: None, ..parts.into_iter().fold(Spent::NOTHING, Spent::plus) }
     }
 
-    fn counted_of(&self, role: Role) -> Spent {
-        let usage = self.usage_of(role);
+    fn counted_of(&self, spender: Spender) -> Spent {
+        let usage = self.usage_of(spender);
         let tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
         Spent { calls: usage.requests, tokens, money: None }
     }
@@ -157,19 +185,28 @@ impl SpendReport {
         Spent { money: self.nano_usd, ..sum }
     }
 
+    /// Returns the part of a model; none where its price is not known.
+    pub(crate) fn money_of(&self, spender: Spender) -> Option<Money> {
+        match spender {
+            Spender::Assistant => self.assistant_nano_usd,
+            Spender::Optimizer => self.optimizer_nano_usd,
+            Spender::Embeddings => self.embeddings_nano_usd,
+        }
+    }
+
     /// Writes it as a section of a text.
     pub(super) fn write_text(&self, out: &mut String) -> std::fmt::Result {
         let Some(prices) = &self.prices else { return Ok(()) };
         writeln!(out, "\nspent {}", self.total())?;
         for epoch in &self.epochs {
             let amount = Spent { money: epoch.nano_usd, ..epoch.counted() };
-            let [assistant, optimizer] = [Role::Assistant, Role::Optimizer].map(|role| known(epoch.money_of(role)));
-            writeln!(out, "  {:>3}  {amount} (assistant {assistant}, optimizer {optimizer})", epoch.epoch)?;
+            let part = |spender| format!("{spender} {}", known(epoch.money_of(spender)));
+            let parts: Vec<String> = prices.spenders().map(part).collect();
+            writeln!(out, "  {:>3}  {amount} ({})", epoch.epoch, parts.join(", "))?;
         }
-        let parts = [(Role::Assistant, self.assistant_nano_usd), (Role::Optimizer, self.optimizer_nano_usd)];
-        for (role, money) in parts {
-            let money = known(money);
-            writeln!(out, "  {role} {money} ({})", super::report_text::shown(&prices.of(role).describe()))?;
+        for spender in prices.spenders() {
+            let money = known(self.money_of(spender));
+            writeln!(out, "  {spender} {money} ({})", super::report_text::shown(&prices.of(spender).describe()))?;
         }
         Ok(())
     }
@@ -196,7 +233,7 @@ mod tests {
         for record in [reply("assistant", 0, 100), reply("assistant", 0, 80), reply("optimizer", 1, 1_000)] {
             builder.add(&record);
         }
-        builder.finish(Some(&Prices { assistant, optimizer }))
+        builder.finish(Some(&Prices { assistant, optimizer, embeddings: None }))
     }
 
     #[test]
@@ -225,17 +262,45 @@ mod tests {
         for epoch in 0..50 {
             builder.add(&reply("assistant", epoch, 1 + u64::from(epoch)));
             builder.add(&reply("optimizer", epoch, 3));
+            builder.add_embeddings(epoch, UsageRecord { requests: 1, prompt_tokens: 1, ..UsageRecord::default() });
         }
-        let report = builder.finish(Some(&Prices { assistant: priced.clone(), optimizer: priced }));
+        let report = builder.finish(Some(&Prices {
+            assistant: priced.clone(),
+            optimizer: priced.clone(),
+            embeddings: Some(priced),
+        }));
         let sum = |part: fn(&EpochSpend) -> Option<Money>| {
             let parts = report.epochs.iter().map(|epoch| part(epoch).unwrap());
             Some(parts.fold(Money::ZERO, Money::plus))
         };
         assert_eq!(sum(|epoch| epoch.assistant_nano_usd), report.assistant_nano_usd);
         assert_eq!(sum(|epoch| epoch.optimizer_nano_usd), report.optimizer_nano_usd);
+        assert_eq!(sum(|epoch| epoch.embeddings_nano_usd), report.embeddings_nano_usd);
         assert_eq!(sum(|epoch| epoch.nano_usd), report.nano_usd);
         // 1275 prompt tokens and 500 of replies: 637.5 and 166.67, rounded up once.
         assert_eq!(report.assistant_nano_usd, Some(Money::of_nano_dollars(805)));
+    }
+
+    #[test]
+    fn vectors_stand_beside_the_models_where_they_are_asked_for() {
+        let free = RolePrice::Free { reason: "r".into() };
+        let price = Price { input: Money::of_dollars(0.1), ..Price::default() };
+        let embeddings = Some(RolePrice::Priced { price, source: "the test".into() });
+        let prices = Prices { assistant: free.clone(), optimizer: free, embeddings };
+        let mut builder = SpendBuilder::default();
+        builder.add(&reply("assistant", 0, 100));
+        builder.add_embeddings(0, UsageRecord { requests: 1, prompt_tokens: 1_000, ..UsageRecord::default() });
+        let report = builder.finish(Some(&prices));
+        assert_eq!(report.total().to_string(), "2 calls, 1110 tokens, $0.0001");
+        assert_eq!(report.embeddings_nano_usd, Some(Money::of_nano_dollars(100_000)));
+        let mut text = String::new();
+        report.write_text(&mut text).unwrap();
+        for line in [
+            "    0  2 calls, 1110 tokens, $0.0001 (assistant $0, optimizer $0, embeddings $0.0001)",
+            "  embeddings $0.0001 ($0.10 ($0 cached) for a million prompt tokens, $0 for a million reply tokens, from the test)",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{text}");
+        }
     }
 
     #[test]

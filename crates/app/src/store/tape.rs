@@ -1,6 +1,6 @@
 //! Answers that were kept, found again by what was asked.
 //!
-//! Replies of models and outcomes of calls are appended to a file of their own before anybody uses them. Asked the same
+//! Replies of models, vectors of texts and outcomes of calls are appended to a file of their own before anybody uses them. Asked the same
 //! again, by the same run after it was killed or in a fork of it, the answer comes from there and costs nothing. Only the
 //! places of the answers are in memory.
 
@@ -65,6 +65,16 @@ impl Tape {
     /// Waits until every answer is on the disk.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
         self.journal.sync()
+    }
+
+    /// Keeps answers that came together.
+    pub(super) fn put_all(&self, keys: &[ContentId], events: &[JournalEvent]) -> Result<(), StoreError> {
+        let new = self.journal.append_all_at(events)?;
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, place) in keys.iter().zip(new) {
+            places.entry(*key).or_insert(place);
+        }
+        Ok(())
     }
 
     /// Keeps an answer.

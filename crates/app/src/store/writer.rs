@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use greensand_llm::{ChatReply, ChatRequest};
+use greensand_llm::{ChatReply, ChatRequest, EmbeddingRequest, Embeddings};
 use greensand_types::{ContentId, FunctionSet, ParseContentIdError};
 
 use super::StoreError;
 use super::compare::CompareReport;
 use super::credit::CreditReport;
+use super::embedding;
 use super::evaluation::EvalReport;
 use super::files::{replace, replace_json};
 use super::function_set::write_set;
@@ -25,8 +26,8 @@ use super::records::{
 };
 use super::report::{Report, ReportBuilder};
 use super::run_folder::{
-    BEST, COMPARE, CREDIT, DAMAGED_SITTINGS, EVAL, JOURNAL, LOCK, MANIFEST, NOISE, OUTCOMES, PROCESS, REPLIES, REPORT,
-    REPORT_TEXT, RunFolder, SENT, SETS, SITTINGS,
+    BEST, COMPARE, CREDIT, DAMAGED_SITTINGS, EMBEDDINGS, EVAL, JOURNAL, LOCK, MANIFEST, NOISE, OUTCOMES, PROCESS,
+    REPLIES, REPORT, REPORT_TEXT, RunFolder, SENT, SETS, SITTINGS,
 };
 use super::tape::Tape;
 
@@ -38,6 +39,8 @@ pub struct RunWriter {
     folder: RunFolder,
     journal: Journal,
     replies: Tape,
+    /// None for a run that asks for no vectors.
+    embeddings: Option<Tape>,
     outcomes: Tape,
     /// None for a replay, which sends nothing.
     sent: Option<Journal>,
@@ -55,7 +58,7 @@ impl RunWriter {
     /// # Errors
     /// When the disk is full, read-only, or not ours to write to.
     pub fn create(runs_dir: &Path, manifest: &Manifest, now: SystemTime) -> Result<Self, StoreError> {
-        let run = Self::begin(runs_dir, &manifest.project, now)?;
+        let run = Self::begin(runs_dir, manifest, now)?;
         run.write_manifest(manifest)?;
         Ok(run)
     }
@@ -70,16 +73,16 @@ impl RunWriter {
         manifest: &Manifest,
         now: SystemTime,
     ) -> Result<Self, StoreError> {
-        let run = Self::begin(runs_dir, &manifest.project, now)?;
+        let run = Self::begin(runs_dir, manifest, now)?;
         run.save_set(set)?;
         run.write_manifest(&Manifest { about: Some(set.id().to_string()), ..manifest.clone() })?;
         Ok(run)
     }
 
     /// Makes a new folder with everything but a manifest, without which it is no run folder yet.
-    fn begin(runs_dir: &Path, project: &str, now: SystemTime) -> Result<Self, StoreError> {
+    fn begin(runs_dir: &Path, manifest: &Manifest, now: SystemTime) -> Result<Self, StoreError> {
         std::fs::create_dir_all(runs_dir).map_err(StoreError::write(runs_dir))?;
-        let folder = RunFolder::at(new_folder(runs_dir, project, now)?);
+        let folder = RunFolder::at(new_folder(runs_dir, &manifest.project, now)?);
         let (path, name) = (folder.path(), folder.name());
         let lock_path = path.join(LOCK);
         let lock = File::create_new(&lock_path).map_err(StoreError::write(&lock_path))?;
@@ -87,6 +90,8 @@ impl RunWriter {
         ProcessRecord::current().write(&path.join(PROCESS))?;
         let journal = Journal::create(&path.join(JOURNAL), &name)?;
         let replies = Tape::create(&path.join(REPLIES), &name)?;
+        let embeddings = manifest.asks_for_embeddings().then(|| Tape::create(&path.join(EMBEDDINGS), &name));
+        let embeddings = embeddings.transpose()?;
         let outcomes = Tape::create(&path.join(OUTCOMES), &name)?;
         let sent = Some(Journal::create(&path.join(SENT), &name)?);
         let sittings = Some(Journal::create(&path.join(SITTINGS), &name)?);
@@ -97,6 +102,7 @@ impl RunWriter {
             folder,
             journal,
             replies,
+            embeddings,
             outcomes,
             sent,
             sittings,
@@ -138,13 +144,32 @@ impl RunWriter {
             let JournalEvent::Reply(record) = event else { return Err("an event that is no reply".into()) };
             reply_key(&record.backend, &record.request)
         })?;
+        let embeddings = manifest.asks_for_embeddings().then(|| {
+            Tape::reopen(&path.join(EMBEDDINGS), how, |event| {
+                report.add(event);
+                let JournalEvent::Embedding(record) = event else { return Err("an event that is no vector".into()) };
+                record.key()
+            })
+        });
+        let embeddings = embeddings.transpose()?;
         let outcomes = Tape::reopen(&path.join(OUTCOMES), how, |event| {
             let JournalEvent::Outcome(record) = event else { return Err("an event that is no outcome".into()) };
             record.call.parse().map_err(|error: ParseContentIdError| error.to_string())
         })?;
         let journal = Journal::reopen(&path.join(JOURNAL), how)?;
         let (folder, report) = (folder.clone(), Mutex::new(report));
-        Ok(Self { folder, journal, replies, outcomes, sent, sittings, report, failure: Mutex::new(None), _lock: lock })
+        Ok(Self {
+            folder,
+            journal,
+            replies,
+            embeddings,
+            outcomes,
+            sent,
+            sittings,
+            report,
+            failure: Mutex::new(None),
+            _lock: lock,
+        })
     }
 
     /// Makes a new run folder that holds what a run did before the step of an epoch, and all that it paid for. Returns nothing
@@ -161,13 +186,14 @@ impl RunWriter {
     ) -> Result<Option<RunFolder>, StoreError> {
         let Some(events) = events_before(from, at)? else { return Ok(None) };
         // Only now: a fork that cannot be made leaves nothing.
-        let run = Self::begin(runs_dir, &manifest.project, now)?;
+        let run = Self::begin(runs_dir, manifest, now)?;
         for event in JournalReader::open(&from.path().join(REPLIES))? {
             let JournalEvent::Reply(mut record) = event? else { continue };
             let key = reply_key(&record.backend, &record.request).map_err(|reason| from.damaged(REPLIES, reason))?;
             record.paid_by.get_or_insert_with(|| from.name());
             run.replies.put(key, &JournalEvent::Reply(record))?;
         }
+        run.take_over_embeddings(from)?;
         for event in JournalReader::open(&from.path().join(OUTCOMES))? {
             let event = event?;
             let JournalEvent::Outcome(record) = &event else { continue };
@@ -184,6 +210,23 @@ impl RunWriter {
         }
         run.write_manifest(manifest)?;
         Ok(Some(run.folder))
+    }
+
+    /// Copies the vectors of another run, which has paid for them, where this one asks for any.
+    fn take_over_embeddings(&self, from: &RunFolder) -> Result<(), StoreError> {
+        let Some(tape) = &self.embeddings else { return Ok(()) };
+        let mut copied = Ok(());
+        from.each_embedding(|mut record| {
+            if let Some(payment) = &mut record.paid {
+                payment.paid_by.get_or_insert_with(|| from.name());
+            }
+            let key = record.key().map_err(|reason| from.damaged(EMBEDDINGS, reason));
+            let put = || tape.put(key?, &JournalEvent::Embedding(Box::new(record)));
+            if copied.is_ok() {
+                copied = put();
+            }
+        })?;
+        copied
     }
 
     /// Says whether nothing may be written, and nothing may be asked that was not asked before.
@@ -296,6 +339,40 @@ impl RunWriter {
         Ok(())
     }
 
+    /// Returns the vector that is kept of a text, as a model gave it.
+    ///
+    /// # Errors
+    /// When the file of vectors cannot be read.
+    pub fn kept_vector(&self, backend: &str, text: &str) -> Result<Option<Vec<f32>>, StoreError> {
+        let Some(tape) = &self.embeddings else { return Ok(None) };
+        let key = embedding::key_of(backend, embedding::id_of_text(text));
+        let Some(JournalEvent::Embedding(record)) = tape.get(key)? else { return Ok(None) };
+        let path = self.folder.path().join(EMBEDDINGS);
+        record.into_vector().map(Some).map_err(|reason| StoreError::damaged(&path, reason))
+    }
+
+    /// Keeps the vectors that a model gave.
+    ///
+    /// # Errors
+    /// When the disk fails, or the run was begun without a model of embeddings.
+    pub fn keep_vectors(
+        &self,
+        backend: &str,
+        request: &EmbeddingRequest,
+        embeddings: &Embeddings,
+    ) -> Result<(), StoreError> {
+        let Some(tape) = &self.embeddings else {
+            return Err(StoreError::Missing { path: self.folder.path().join(EMBEDDINGS) });
+        };
+        let keys: Vec<ContentId> =
+            request.texts.iter().map(|text| embedding::key_of(backend, embedding::id_of_text(text))).collect();
+        let lines = embedding::lines_of(backend, request, embeddings);
+        tape.put_all(&keys, &lines)?;
+        let mut report = self.report();
+        lines.iter().for_each(|line| report.add(line));
+        Ok(())
+    }
+
     /// Notes that a request is about to be sent.
     ///
     /// # Errors
@@ -308,8 +385,8 @@ impl RunWriter {
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn note_given_back(&self, request: &ChatRequest) -> Result<(), StoreError> {
-        let record = GivenBackRecord { request: request.digest().to_string() };
+    pub fn note_given_back(&self, request: ContentId) -> Result<(), StoreError> {
+        let record = GivenBackRecord { request: request.to_string() };
         self.sent.as_ref().map_or(Ok(()), |sent| sent.append(&JournalEvent::GivenBack(record)))
     }
 
@@ -369,6 +446,7 @@ impl RunWriter {
         // What a line rests on is on the disk before the line is forced there.
         if event.is_landmark() {
             self.replies.sync()?;
+            self.embeddings.as_ref().map_or(Ok(()), Tape::sync)?;
             self.outcomes.sync()?;
         }
         self.journal.append(event)?;

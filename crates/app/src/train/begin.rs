@@ -13,7 +13,7 @@ use super::{TrainError, TrainErrorKind};
 use crate::evaluate::EvaluateError;
 use crate::project::Project;
 use crate::sets::{LoadedSet, SetSource};
-use crate::spend::Ledger;
+use crate::spend::{Ledger, Spender};
 use crate::store::{
     JournalEvent, Manifest, PaidReply, Reopening, RunFolder, RunKind, RunWriter, SentRecord, StopRecord, StoreError,
 };
@@ -80,13 +80,13 @@ fn reopen(recorded: &RecordedRun, eras: &Eras, how: Reopening, roles: &[Role]) -
 /// Enters what a run has paid for into its ledger, and what was cut off in flight.
 pub(super) fn restore(ledger: &Ledger, folder: &RunFolder) -> Result<(), StoreError> {
     let spending = folder.spending()?;
-    for PaidReply { role, epoch, turn, usage } in spending.paid {
-        ledger.restore(role, epoch, turn, usage);
+    for PaidReply { spender, epoch, turn, usage } in spending.paid {
+        ledger.restore(spender, epoch, turn, usage);
     }
     for SentRecord { role, epoch, prompt_tokens, completion_tokens, .. } in spending.cut_off {
-        let role = if role == Role::Optimizer.as_str() { Role::Optimizer } else { Role::Assistant };
+        let spender = Spender::of(&role).unwrap_or(Spender::Assistant);
         let estimate = TokenUsage { requests: 1, prompt_tokens, completion_tokens, ..TokenUsage::default() };
-        ledger.restore_cut_off(role, epoch, estimate);
+        ledger.restore_cut_off(spender, epoch, estimate);
     }
     Ok(())
 }

@@ -91,6 +91,7 @@ impl TrainError {
                 EvaluateError::NoTasks(_)
                 | EvaluateError::Interrupted
                 | EvaluateError::Model(_)
+                | EvaluateError::Embeddings { .. }
                 | EvaluateError::TooMuchMissing(_)
                 | EvaluateError::BudgetSpent(_)
                 | EvaluateError::Uncapped(_) => true,

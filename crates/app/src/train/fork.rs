@@ -4,7 +4,7 @@ use std::time::SystemTime;
 use greensand_llm::Role;
 
 use super::recorded::{RecordedRunError, manifest_of, open_project};
-use crate::equipment::open_model;
+use crate::equipment::{open_model, open_text_vectors};
 use crate::settings::{Overrides, is_free, is_measuring, resolve_recorded};
 use crate::spend::find_prices;
 use crate::store::{ForkRecord, Manifest, ManifestSetting, RunFolder, RunWriter, StoreError};
@@ -110,8 +110,10 @@ fn manifest_of_fork(
     let label = |section, role| open_model(section, role, environment).map(|model| model.label());
     let assistant = label(&settings.assistant, Role::Assistant)?;
     let optimizer = label(&settings.optimizer, Role::Optimizer)?;
+    settings.embeddings.as_ref().map(|section| open_text_vectors(section, environment)).transpose()?;
     // Prices stay with a run, unless the fork asks for another model.
-    let is_priced_anew = overrides.keys().any(|key| key.contains("model.") || key == "budget.prices");
+    let is_priced_anew =
+        overrides.keys().any(|key| key.contains("model.") || key.starts_with("embeddings.") || key == "budget.prices");
     let prices = match &origin.prices {
         Some(prices) if !is_priced_anew => prices.clone(),
         Some(_) | None => find_prices(&settings).map_err(EquipmentError::from)?,

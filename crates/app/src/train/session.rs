@@ -101,7 +101,7 @@ impl From<EvaluateError> for Stop {
             EvaluateError::BudgetSpent(spent) => Self::BudgetSpent(spent),
             EvaluateError::Uncapped(uncapped) => Self::Failed(uncapped.into()),
             EvaluateError::Store(error) => error.into(),
-            EvaluateError::NoTasks(_) | EvaluateError::Model(_) => {
+            EvaluateError::NoTasks(_) | EvaluateError::Model(_) | EvaluateError::Embeddings { .. } => {
                 Self::Failed(TrainErrorKind::Evaluate(Box::new(error)))
             }
         }

@@ -116,7 +116,10 @@ fn the_description_of_the_formats_names_the_numbers_of_today() {
     for number in [REPORT_FORMAT, CREDIT_FORMAT, EVAL_FORMAT, NOISE_FORMAT, COMPARE_FORMAT, PROCESS_FORMAT] {
         says(findings, number);
     }
-    says("`journal.jsonl`, `replies.jsonl`, `outcomes.jsonl`, `sent.jsonl`, `sittings.jsonl`", JOURNAL_FORMAT);
+    says(
+        "`journal.jsonl`, `replies.jsonl`, `embeddings.jsonl`, `outcomes.jsonl`, `sent.jsonl`, `sittings.jsonl`",
+        JOURNAL_FORMAT,
+    );
     for number in [EVENTS_FORMAT, STATUS_FORMAT, PAGE_FORMAT] {
         says("`events.jsonl`, `status --json`, `report --json`", number);
     }

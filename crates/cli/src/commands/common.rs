@@ -22,15 +22,15 @@ use crate::text;
 /// Flags that bound what may be spent.
 #[derive(Debug, Args)]
 pub(super) struct BudgetFlags {
-    /// The most dollars that may be spent on both models together
+    /// The most dollars that may be spent on all models together
     #[arg(long, value_name = "USD")]
     max_usd: Option<String>,
 
-    /// The most tokens, of prompts and replies of both models
+    /// The most tokens, of prompts and replies of all models
     #[arg(long, value_name = "N")]
     max_tokens: Option<String>,
 
-    /// The most requests to both models that are answered
+    /// The most requests to all models that are answered
     #[arg(long, value_name = "N")]
     max_calls: Option<String>,
 

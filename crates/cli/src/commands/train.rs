@@ -52,7 +52,7 @@ With `--detach` the run goes on in a session of its own, with its events in `eve
 run folder; `greensand status` says where it stands, and `greensand stop RUN` asks it to stop.
 The exit code is 0 when the training ended by its own rules, 1 when it was stopped or the disk is full, 2 when flags, settings
 or tasks are wrong, 3 when the model fails, 4 when the budget is spent, 70 for a bug; with `--detach`, 0 when it began.
-A model that costs money needs a cap: `--max-usd`, `--max-tokens` or `--max-calls`; they hold for both models together, and
+A model that costs money needs a cap: `--max-usd`, `--max-tokens` or `--max-calls`; they hold for all models together, and
 `greensand resume` goes on with a higher one; `greensand estimate` says what a training will take before anything is spent.
 
 Examples:
