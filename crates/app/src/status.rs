@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::causes::with_causes;
 use crate::events::TallyLine;
 use crate::settings::{ProjectSource, resolve};
-use crate::spend::{Money, Spent};
+use crate::spend::Money;
 use crate::store::{
     DecisionKind, EvaluationRecord, JournalEvent, Manifest, Report, RunFolder, RunKind, SignalError, StopRecord,
     StoreError, UsageRecord,
@@ -150,7 +150,7 @@ impl RunStatus {
             None if manifest.forked_from.is_some() && !run.was_begun() => RunState::Waiting,
             None => RunState::Crashed,
         };
-        let next = Some(next(run.path(), state, &manifest, report.spend.total()));
+        let next = Some(next(run.path(), state, &manifest));
         let max_epochs = manifest.settings.iter().find(|setting| kind.trains() && setting.key == "training.epochs");
         Ok(Self {
             format: STATUS_FORMAT,
@@ -209,39 +209,29 @@ impl RunStatus {
 }
 
 /// Says what to do next with a run that can be read.
-fn next(run: &Path, state: RunState, manifest: &Manifest, spent: Spent) -> String {
+fn next(run: &Path, state: RunState, manifest: &Manifest) -> String {
     let run = run.display();
     match state {
         RunState::Running => format!("greensand stop {run}"),
         RunState::Finished | RunState::Damaged => format!("greensand report {run}"),
-        RunState::Stopped => format!("greensand resume {run}{}", higher_caps(manifest, spent)),
+        RunState::Stopped => format!("greensand resume {run} {}", higher_caps(manifest)),
         RunState::Interrupted | RunState::Failed | RunState::Crashed | RunState::Waiting => {
             format!("greensand resume {run}")
         }
     }
 }
 
-/// The flags that give a run twice what it has spent, and at least twice of what it was begun with. Which caps it had when it was
-/// taken up again, it does not say.
-fn higher_caps(manifest: &Manifest, spent: Spent) -> String {
-    let given = |key: &str| manifest.settings.iter().find(|setting| setting.key == key).map(|setting| &setting.value);
-    let count = |flag: &str, key: &str, spent: u64| {
-        let cap = given(key)?.as_u64()?.max(spent);
-        Some(format!(" {flag} {}", cap.saturating_mul(2)))
-    };
-    let money = || {
-        let spent = spent.money.unwrap_or(Money::ZERO);
-        let cap = Money::of_dollars(given("budget.max_usd")?.as_f64()?).max(spent).nano_dollars();
-        let cents = cap.saturating_mul(2).div_ceil(10_000_000);
-        Some(format!(" --max-usd {}.{:02}", cents / 100, cents % 100))
-    };
+/// The flags of the caps that a run was begun with. How high they are to be, the reason of its stop says.
+fn higher_caps(manifest: &Manifest) -> String {
     let caps = [
-        money(),
-        count("--max-tokens", "budget.max_tokens", spent.tokens),
-        count("--max-calls", "budget.max_calls", spent.calls),
+        ("budget.max_usd", "--max-usd USD"),
+        ("budget.max_tokens", "--max-tokens N"),
+        ("budget.max_calls", "--max-calls N"),
     ];
-    let caps: String = caps.into_iter().flatten().collect();
-    if caps.is_empty() { " with a higher `--max-usd`, `--max-tokens` or `--max-calls`".into() } else { caps }
+    let is_given = |key| manifest.settings.iter().any(|setting| setting.key == key && setting.value.is_number());
+    let flags: Vec<_> = caps.iter().filter(|(key, _)| is_given(*key)).map(|(_, flag)| *flag).collect();
+    // It was begun without any, and then gone on with under one.
+    if flags.is_empty() { "with a higher cap".into() } else { flags.join(" ") }
 }
 
 fn score_of(report: &Report, counts: impl Fn(DecisionKind) -> bool) -> Option<f64> {

@@ -141,7 +141,9 @@ fn a_run_that_its_budget_stopped_says_what_cap_lets_it_go_on() {
     let stopped = status(run);
     assert_eq!((&stopped["state"], &stopped["stop"]["kind"]), (&"stopped".into(), &"budget_spent".into()), "{stopped}");
     let text = greensand(&["status", run]).code(0).stdout;
-    for said in ["stopped: budget", "next: greensand resume ", " --max-calls 120"] {
+    for said in
+        ["stopped: budget", "a higher cap, such as `--max-calls 120`", "next: greensand resume ", " --max-calls N"]
+    {
         assert!(text.contains(said), "{said}: {text}");
     }
     greensand(&["resume", run, "--max-calls", "9999"]).code(0);

@@ -64,7 +64,9 @@ impl Stop {
         let (kind, reason) = match self {
             Self::Interrupted => ("interrupted", "interrupted".into()),
             Self::TooMuchMissing(missing) => ("too_much_missing", missing.to_string()),
-            Self::BudgetSpent(spent) => ("budget_spent", spent.to_string()),
+            Self::BudgetSpent(spent) => {
+                ("budget_spent", format!("{spent}; a higher cap, such as `{}`, lets it go on", spent.raised_flag()))
+            }
             Self::Failed(error) => ("failed", with_causes(error)),
         };
         StopRecord { kind: kind.into(), reason }
