@@ -11,11 +11,13 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
+use greensand_app::doctor::{Grade, ModelRequests, examine_project};
 use greensand_app::store::RunFolder;
 use greensand_app::{
     Environment, Equipment, Interrupt, Overrides, RecordedRun, RunDone, RunEnding, Silent, TrainError, TrainReport,
-    fork, open_project, replay, resume, train,
+    fork, open_project, open_sandbox, replay, resume, train,
 };
 use greensand_tests::chat_server::{ChatServer, RecordedRequest, Scenario};
 use greensand_types::{
@@ -171,10 +173,14 @@ impl Project {
     }
 
     fn train(&self, settings: &[&str]) -> Result<TrainReport, TrainError> {
+        self.train_until(settings, &Interrupt::new())
+    }
+
+    fn train_until(&self, settings: &[&str], interrupt: &Interrupt) -> Result<TrainReport, TrainError> {
         let environment = environment(self.0.path());
         let project = open_project(self.0.path(), &overrides(settings), &environment).unwrap();
         let equipment = Equipment::open(&project, Arc::new(TableRuntime), &environment).unwrap();
-        block_on(train(&project, &equipment, &Silent, &Interrupt::new()))
+        block_on(train(&project, &equipment, &Silent, interrupt))
     }
 
     fn runs(&self) -> Vec<PathBuf> {
@@ -455,6 +461,27 @@ fn a_fault_that_stays_leaves_the_tasks_missing_and_stops_the_run_without_a_score
 }
 
 #[test]
+fn doctor_asks_the_model_of_embeddings_for_a_vector() {
+    let cache = tempfile::tempdir().unwrap();
+    let variables = [("GREENSAND_CACHE", cache.path().to_str().unwrap()), ("OPENAI_API_KEY", KEY)];
+    let findings = |answer: fn(&RecordedRequest) -> Scenario| {
+        let server = ChatServer::start(answer);
+        let project = Project::new(&server, WITH_EMBEDDINGS);
+        let environment = Environment::of(variables, project.0.path());
+        let sandbox = open_sandbox(&environment).unwrap();
+        let (overrides, requests) = (Overrides::new(), ModelRequests::Allowed);
+        let looked = examine_project(project.0.path(), &overrides, &sandbox, requests, &environment);
+        let findings = block_on(looked);
+        let of_embeddings = findings.into_iter().find(|finding| finding.name == "model embeddings").unwrap();
+        (of_embeddings.grade, of_embeddings.detail, embedded(&server.requests()))
+    };
+    let (grade, found, asked) = findings(|_| Scenario::vectors(1, [&[1.0][..]]));
+    assert_eq!((grade, asked), (Grade::Good, vec!["ready".to_owned()]), "{found}");
+    let (grade, found, _) = findings(|_| Scenario::text("I am a chat"));
+    assert!(grade == Grade::Failed && found.contains("is not a list of embeddings"), "{grade:?} {found}");
+}
+
+#[test]
 fn a_fault_that_passes_leaves_no_trace_in_what_comes_out() {
     let seen = Mutex::new(BTreeSet::new());
     let server = ChatServer::start(move |request| {
@@ -472,6 +499,30 @@ fn a_fault_that_passes_leaves_no_trace_in_what_comes_out() {
         })
         .into();
     assert_eq!(journals.len(), 1);
+}
+
+#[test]
+fn an_interrupt_is_heeded_while_vectors_are_under_way_and_the_run_goes_on_from_there() {
+    let interrupt = Interrupt::new();
+    let raised = interrupt.clone();
+    let server = ChatServer::start(move |request| {
+        // The functions have their vectors; those of the questions are on their way.
+        let is_late = request.path == "/v1/embeddings" && request.number == 1;
+        if is_late {
+            raised.raise();
+        }
+        answer(request).after(if is_late { Duration::from_secs(20) } else { Duration::ZERO })
+    });
+    let project = Project::new(&server, WITH_EMBEDDINGS);
+    let begun = Instant::now();
+    let stopped = project.train_until(&[], &interrupt).unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert_eq!((stopped.ending, kept(stopped.folder.path()).len()), (RunEnding::Interrupted, 3));
+    assert_eq!(again(stopped.folder.path(), Again::Resume).unwrap().ending, RunEnding::Finished);
+    assert_eq!(embedded(&server.requests()).len(), 10 + 3, "only what was under way is asked for again");
+    // It may have been billed, and counts.
+    let text = fs::read_to_string(stopped.folder.path().join("sent.jsonl")).unwrap();
+    assert_eq!(text.matches("\"role\":\"embeddings\"").count(), 5, "{text}");
 }
 
 #[test]
