@@ -61,7 +61,7 @@ impl MeteredBackend {
     async fn attempt(&self, request: &ChatRequest) -> Result<ChatReply, ModelError> {
         let meter = &self.meter;
         let reservation = meter.ledger.reserve(request).await.map_err(refused)?;
-        let sent = Sent { spender: request.role.into(), epoch: request.epoch, request: request.digest() };
+        let sent = Sent { spender: request.role.into(), epoch: request.epoch, digest: || request.digest() };
         let ask = async {
             let mut reply = self.backend.chat(request).await?;
             if meter.silence == Silence::Unsaid {
@@ -81,7 +81,7 @@ impl MeteredEmbeddings {
 
     async fn attempt(&self, request: &EmbeddingRequest) -> Result<Embeddings, ModelError> {
         let reservation = self.meter.ledger.reserve_embeddings(request).await.map_err(refused)?;
-        let sent = Sent { spender: Spender::Embeddings, epoch: request.epoch, request: request.digest() };
+        let sent = Sent { spender: Spender::Embeddings, epoch: request.epoch, digest: || request.digest() };
         let ask = async {
             let mut embeddings = self.model.embed(request).await?;
             embeddings.usage = credible_usage_of_texts(request, embeddings.usage);
@@ -116,7 +116,7 @@ impl Meter {
     async fn send<T>(
         &self,
         reservation: Reservation<'_>,
-        sent: &Sent,
+        sent: &Sent<impl Fn() -> ContentId>,
         ask: impl Future<Output = Result<(TokenUsage, T), ModelError>>,
     ) -> Result<T, ModelError> {
         // A script costs nothing, whatever becomes of its replies.
@@ -139,7 +139,7 @@ impl Meter {
                     false => {
                         // Not noted, it counts as cut off when the run is taken up again: too much rather than too little.
                         if let Some(run) = run {
-                            let _ = run.note_given_back(sent.request);
+                            let _ = run.note_given_back((sent.digest)());
                         }
                         reservation.give_back();
                     }
@@ -151,18 +151,19 @@ impl Meter {
 }
 
 /// A request, as far as is noted before it is sent.
-struct Sent {
+struct Sent<D> {
     spender: Spender,
     epoch: u32,
-    request: ContentId,
+    /// The identity of the request, which takes time to find and is wanted only where something is noted.
+    digest: D,
 }
 
-impl Sent {
+impl<D: Fn() -> ContentId> Sent<D> {
     fn record(&self, estimate: TokenUsage) -> SentRecord {
         SentRecord {
             role: self.spender.as_str().into(),
             epoch: self.epoch,
-            request: self.request.to_string(),
+            request: (self.digest)().to_string(),
             prompt_tokens: estimate.prompt_tokens,
             completion_tokens: estimate.completion_tokens,
         }
