@@ -29,7 +29,7 @@ pub use resolved::{
 pub(crate) use schema::project_schema;
 pub use source::SettingSource;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::Environment;
 use crate::store::{Manifest, ManifestSetting, RunFolder};
@@ -111,8 +111,9 @@ pub(crate) fn resolve_recorded(
 
 /// Gives the paths among recorded settings that lie in a folder the place of another folder. All of them come to be absolute.
 pub(crate) fn move_paths(settings: &mut [ManifestSetting], directory: &Path, from: &Path, to: &Path) {
+    let from = &without_detours(from);
     let moved = |value: &mut serde_json::Value| {
-        let Some(path) = value.as_str().map(|path| directory.join(path)) else { return };
+        let Some(path) = value.as_str().map(|path| without_detours(&directory.join(path))) else { return };
         let path = path.strip_prefix(from).map_or_else(|_| path.clone(), |rest| to.join(rest));
         *value = path.display().to_string().into();
     };
@@ -126,6 +127,18 @@ pub(crate) fn move_paths(settings: &mut [ManifestSetting], directory: &Path, fro
             _ => {}
         }
     }
+}
+
+/// Returns a path without `.` and `..`, by its words alone.
+fn without_detours(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut path, component| {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => drop(path.pop()),
+            part => path.push(part),
+        }
+        path
+    })
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ pub fn fork(path: &Path, at: u32, overrides: &Overrides, environment: &Environme
         return Err(ForkError::Measuring { key: key.into(), at });
     }
     let now = SystemTime::now();
-    let mut manifest = manifest_of_fork(&folder, &origin, overrides, environment, now)?;
+    let mut manifest = manifest_of_fork(&folder, &origin, overrides, environment, at, now)?;
     let (former, chain) = before(&origin, at);
     let until_then = differences(&former, &manifest.settings);
     let forked_from = if at == 0 { None } else { chain };
@@ -99,6 +99,7 @@ fn manifest_of_fork(
     origin: &Manifest,
     overrides: &Overrides,
     environment: &Environment,
+    at: u32,
     now: SystemTime,
 ) -> Result<Manifest, ForkError> {
     let settings =
@@ -106,6 +107,13 @@ fn manifest_of_fork(
     let mut expected = origin.clone();
     if overrides.keys().any(|key| key.starts_with("tasks.")) {
         expected.tasks.clear();
+    }
+    // What is measured anew may be measured with other texts and packages, if that is what they were told to be.
+    if at == 0 {
+        (expected.instructions, expected.lock) = (None, None);
+    }
+    if overrides.keys().any(|key| key == "functions.packages") {
+        expected.lock = None;
     }
     let label = |section, role| open_model(section, role, environment).map(|model| model.label());
     let assistant = label(&settings.assistant, Role::Assistant)?;

@@ -99,11 +99,6 @@ impl RecordedRun {
         }
         earlier.reverse();
         let settings = resolve_recorded(&folder, &manifest, &manifest.settings, overrides, environment)?;
-        let instructions = settings.agent.instructions.as_deref();
-        if manifest.instructions.is_some() && instructions.and_then(id_of_text) != manifest.instructions {
-            let path = instructions.map_or_else(String::new, |path| path.display().to_string());
-            return Err(RecordedRunError::Changed { path, run: path_text(&folder) });
-        }
         let project = open_project(&manifest, settings, &folder)?;
         Ok(Self { folder, manifest, project, earlier })
     }
@@ -175,6 +170,10 @@ pub(super) fn manifest_of(folder: &RunFolder) -> Result<Manifest, StoreError> {
         return Ok(manifest);
     };
     let run = folder.path().canonicalize().unwrap_or_else(|_| folder.path().to_owned());
+    // A project that lost its file is still where it was.
+    if run.starts_with(from.canonicalize().unwrap_or_else(|_| from.to_owned())) {
+        return Ok(manifest);
+    }
     let Some(to) = run.ancestors().skip(1).find(|folder| folder.join(name).is_file()) else { return Ok(manifest) };
     move_paths(&mut manifest.settings, &directory, from, to);
     let mut fork = manifest.forked_from.as_mut();
@@ -189,18 +188,22 @@ fn path_text(folder: &RunFolder) -> String {
     folder.path().display().to_string()
 }
 
-/// Reads the tasks of a run, which must be those that it was begun with.
+/// Reads the tasks of a run, which must be those that it was begun with, as must its instructions and its packages.
 pub(super) fn open_project(
     manifest: &Manifest,
     settings: Settings,
     folder: &RunFolder,
 ) -> Result<Project, RecordedRunError> {
+    let changed = |path: &Path| RecordedRunError::Changed { path: path.display().to_string(), run: path_text(folder) };
+    let instructions = settings.agent.instructions.as_deref();
+    if manifest.instructions.is_some() && instructions.and_then(id_of_text) != manifest.instructions {
+        return Err(changed(instructions.unwrap_or(Path::new(""))));
+    }
     let scorer = open_scorer(&settings.scorer.name, &settings.scorer.options)?;
     let tasks = TaskSets::read(&settings.tasks, scorer.as_ref())?;
     for (was, is) in manifest.tasks.iter().zip(tasks.files()) {
         if was.digest != is.digest.to_string() {
-            let path = is.path.display().to_string();
-            return Err(RecordedRunError::Changed { path, run: path_text(folder) });
+            return Err(changed(&is.path));
         }
     }
     let file = std::path::PathBuf::from(&manifest.directory).join(&manifest.file);
@@ -208,8 +211,7 @@ pub(super) fn open_project(
     let directory = manifest.directory.clone().into();
     let project = Project { root, file, directory, settings, tasks, command: Vec::new() };
     if manifest.lock.is_some() && lock_of(&project) != manifest.lock {
-        let path = project.root.join(LOCK_FILE).display().to_string();
-        return Err(RecordedRunError::Changed { path, run: path_text(folder) });
+        return Err(changed(&project.root.join(LOCK_FILE)));
     }
     Ok(project)
 }

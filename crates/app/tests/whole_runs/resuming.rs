@@ -406,6 +406,17 @@ fn a_run_goes_on_where_its_project_was_moved_to() {
 }
 
 #[test]
+fn a_project_that_only_lost_its_file_is_where_it_was() {
+    let folder = story();
+    let outer = folder.path().join("inner/runs");
+    let setting = format!("project.runs={}", outer.display());
+    let done = folder.train(&[&setting]).unwrap();
+    // Another project file nearer to the run says nothing of this one.
+    std::fs::rename(folder.path().join("greensand.toml"), folder.path().join("inner/greensand.toml")).unwrap();
+    assert_eq!(Again::open(done.folder.path(), &[]).replay().unwrap().report, done.report);
+}
+
+#[test]
 fn a_journal_that_goes_on_behind_its_end_is_damaged() {
     let folder = story();
     let run = folder.train(&[]).unwrap().folder;
@@ -501,6 +512,10 @@ fn instructions_that_were_changed_since_are_refused() {
     assert!(open().is_ok());
     std::fs::write(&file, "Think twice.").unwrap();
     assert!(matches!(open(), Err(RecordedRunError::Changed { path, .. }) if path.ends_with("instructions.txt")));
+    // Nor are scores from before and after the change mixed by a fork; one that measures anew takes the new text.
+    let refused = forked(&run, 1, &["training.epochs=3"]).unwrap_err();
+    assert!(matches!(refused, ForkError::Recorded(RecordedRunError::Changed { .. })), "{refused}");
+    resume_fork(&forked(&run, 0, &[]).unwrap());
 }
 
 /// Changes the manifest of a run.
@@ -531,4 +546,6 @@ fn packages_that_were_locked_otherwise_are_refused() {
     edit_manifest(run, |manifest| manifest["lock"] = "0123".into());
     let opened = RecordedRun::open(run, &Overrides::new(), &Environment::of([], run));
     assert!(matches!(opened, Err(RecordedRunError::Changed { path, .. }) if path.ends_with("greensand.lock")));
+    assert!(forked(run, 1, &[]).is_err());
+    resume_fork(&forked(run, 0, &[]).unwrap());
 }
