@@ -48,6 +48,8 @@ pub struct RunWriter {
     sittings: Option<Journal>,
     report: Mutex<ReportBuilder>,
     failure: Mutex<Option<StoreError>>,
+    /// Whether it began with the replies of another run.
+    is_fork: bool,
     /// None for a replay of a folder without the file.
     _lock: Option<File>,
 }
@@ -108,6 +110,7 @@ impl RunWriter {
             sittings,
             report,
             failure: Mutex::new(None),
+            is_fork: manifest.forked_from.is_some(),
             _lock: Some(lock),
         })
     }
@@ -130,6 +133,10 @@ impl RunWriter {
         if manifest.format < FIRST_RESUMABLE_FORMAT {
             let reason = format!("it was made by greensand {}, which kept no outcomes of calls", manifest.version);
             return Err(StoreError::NotResumable { path: path.to_owned(), reason });
+        }
+        // Who took the lock away did not stop the process that held it.
+        if how == Reopening::Resume && !path.join(LOCK).exists() && is_of_another_process(path) {
+            return Err(StoreError::InUse { path: path.to_owned() });
         }
         let lock = open_lock(&path.join(LOCK), how)?;
         lock.as_ref().map_or(Ok(()), |lock| take(lock, path))?;
@@ -168,6 +175,7 @@ impl RunWriter {
             sittings,
             report,
             failure: Mutex::new(None),
+            is_fork: manifest.forked_from.is_some(),
             _lock: lock,
         })
     }
@@ -227,6 +235,11 @@ impl RunWriter {
             }
         })?;
         copied
+    }
+
+    /// Says whether it began with the replies of another run.
+    pub(crate) fn is_fork(&self) -> bool {
+        self.is_fork
     }
 
     /// Says whether nothing may be written, and nothing may be asked that was not asked before.
@@ -554,6 +567,12 @@ fn take(lock: &File, path: &Path) -> Result<(), StoreError> {
         // A file system without locks: the name of a new folder is random, so that nobody else has it.
         Err(std::fs::TryLockError::Error(_)) | Ok(()) => Ok(()),
     }
+}
+
+/// Says whether the process that worked on a run last lives, and is another one.
+fn is_of_another_process(path: &Path) -> bool {
+    ProcessRecord::read(&path.join(PROCESS))
+        .is_ok_and(|process| process.pid != std::process::id() && process.is_alive())
 }
 
 /// Opens the lock of a run. It holds nothing, so that one that is gone is made again, by whoever may write.

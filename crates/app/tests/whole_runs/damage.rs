@@ -86,3 +86,35 @@ fn what_was_sent_may_be_deleted_as_the_hint_says() {
     damage(&sent, Damage::Gone);
     again_with(&run, Reopening::Resume).unwrap();
 }
+
+/// Ends a process when the test does.
+struct Sleeper(std::process::Child);
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_lock_that_was_taken_away_from_a_process_that_lives_lets_nobody_in() {
+    let (_folder, run) = stopped();
+    std::fs::remove_file(run.join("lock")).unwrap();
+    let sleeper = Sleeper(std::process::Command::new("sleep").arg("60").spawn().unwrap());
+    let pid = sleeper.0.id();
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let ticks = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(19).unwrap().to_owned();
+    let mut process: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(run.join("process.json")).unwrap()).unwrap();
+    let started = process["started"].as_str().unwrap().to_owned();
+    let own = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let own_ticks = own.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(19).unwrap().to_owned();
+    process["pid"] = pid.into();
+    process["started"] = started.replace(&own_ticks, &ticks).into();
+    std::fs::write(run.join("process.json"), process.to_string()).unwrap();
+    let error = again_with(&run, Reopening::Resume).unwrap_err();
+    assert!(error.to_string().contains("another process"), "{error}");
+    drop(sleeper);
+    again_with(&run, Reopening::Resume).unwrap();
+}
