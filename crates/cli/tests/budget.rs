@@ -195,7 +195,7 @@ fn the_optimizer_is_bound_by_the_same_cap() {
 #[test]
 fn an_evaluation_that_the_budget_does_not_cover_is_not_begun() {
     let (server, project) = (ChatServer::start(answer), project(""));
-    let says = "the budget does not cover the next evaluation: 6 tasks need about 6 calls, and 5 calls of 9 calls are left; \
+    let says = "the budget does not cover the next evaluation: 6 conversations need about 6 calls, and 5 calls of 9 calls are left; \
                 nothing of this evaluation was sent";
     train(&project, &server, &["--max-calls", "9"]).code(4).says(says);
     assert_eq!(server.requests().len(), 4);

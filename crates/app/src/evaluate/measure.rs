@@ -88,14 +88,15 @@ impl Measured {
         self.sample().map(|sample| sample.mean())
     }
 
-    /// Where the true score lies with a confidence of 95 %: Wilson's interval where every score is 0 or 1, Student's otherwise.
+    /// Where the true score lies with a confidence of 95 %: Wilson's interval where every trial scores 0 or 1, Student's otherwise.
+    ///
+    /// Both are over tasks. With Wilson's, more trials of the same tasks do not count as more tasks: it is never too narrow,
+    /// and worse results never have the better bound.
     pub(crate) fn interval(&self) -> Option<[f64; 2]> {
         let sample = self.sample()?;
-        let scores = self.scores();
-        let mut known = scores.iter().flatten();
-        let is_share = known.clone().all(|score| *score == 0.0 || *score == 1.0);
-        let interval = match is_share {
-            true => share_interval(known.by_ref().filter(|score| **score == 1.0).count(), sample.count(), CONFIDENCE),
+        let mut scores = self.records().map(|record| record.verdict.score);
+        let interval = match scores.all(|score| score == 0.0 || score == 1.0) {
+            true => share_interval(sample.mean(), sample.count(), CONFIDENCE),
             false => sample.interval(CONFIDENCE),
         };
         interval.map(|interval| [interval.low.max(0.0), interval.high.min(1.0)])
@@ -284,7 +285,9 @@ impl<'a> Bench<'a> {
     /// Makes sure that the budget covers the evaluation before it begins. One that stands in the journal has begun: what is left
     /// of it is done as far as the budget goes.
     fn cover(&self) -> Result<(), EvaluateError> {
-        if self.job.cover == Cover::AsItGoes {
+        // A fork has what it is measured with at first for the most part, and asks what is new of it.
+        let is_kept = self.job.epoch == 0 && self.job.run.is_some_and(RunWriter::is_fork);
+        if self.job.cover == Cover::AsItGoes || is_kept {
             return Ok(());
         }
         let has_begun = self.job.run.map(|run| Ok(run.is_replay() || run.upcoming()?.is_some()));

@@ -150,7 +150,7 @@ impl std::fmt::Display for BudgetSpent {
         let left = cap.left_of(*spent);
         match tasks {
             Some(tasks) => {
-                let tasks = counted(*tasks, "task");
+                let tasks = counted(*tasks, "conversation");
                 let needed = cap.part_of(*needed);
                 write!(
                     formatter,
@@ -260,7 +260,7 @@ mod tests {
         let batch = BudgetSpent { cap: Cap::Calls(40), spent, needed, tasks: Some(32) };
         assert_eq!(
             batch.to_string(),
-            "the budget does not cover the next evaluation: 32 tasks need about 96 calls, and 10 calls of 40 calls are left; \
+            "the budget does not cover the next evaluation: 32 conversations need about 96 calls, and 10 calls of 40 calls are left; \
              nothing of this evaluation was sent (spent so far: 30 calls, 12.0 k tokens, $0.02)"
         );
         assert_eq!(batch.raised_flag(), "--max-calls 126");

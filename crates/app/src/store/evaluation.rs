@@ -13,7 +13,8 @@ pub struct EvalReport {
     pub format: u32,
     /// The split.
     pub split: String,
-    /// How often these test tasks had been scored in this project by then, this time included; none for other splits.
+    /// How often these test tasks had been scored, by runs in the folder of this one, when this was begun or last taken up, this time
+    /// included; none for other splits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_scored: Option<u64>,
     /// The function set.

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::StoreError;
 use super::compare::{COMPARE_FORMAT, CompareReport};
 use super::credit::{CREDIT_FORMAT, CreditReport};
+use super::evaluation::{EVAL_FORMAT, EvalReport};
 use super::files::{read_json, read_text};
 use super::function_set::{StoredSet, load_set};
 use super::journal::{JournalEvent, JournalReader};
@@ -454,6 +455,11 @@ impl RunFolder {
 
     pub(super) fn damaged(&self, file: &str, reason: impl Into<String>) -> StoreError {
         StoreError::damaged(&self.path.join(file), reason)
+    }
+
+    /// Returns what an evaluation found, if it is over.
+    pub(crate) fn evaluation(&self) -> Option<EvalReport> {
+        read_json(&self.path.join(EVAL), EVAL_FORMAT).ok()
     }
 
     /// Says that the manifest holds what cannot be.

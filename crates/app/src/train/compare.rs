@@ -150,7 +150,8 @@ impl Ways<'_> {
         let (instructions, rewriting) = self.rewrite(acceptance_split, learning.replies()).await?;
         if held_out == Split::Test {
             // Once for all ways.
-            count_look(self.run, self.project, self.observer)?;
+            let conversations = self.project.tasks.get(Split::Test).len();
+            count_look(self.run, self.project, self.equipment.ledger(), conversations, self.observer)?;
         }
         let none = self.measure(&self.equipment, &empty, held_out, epoch, 0..1).await?;
         let none_taken = taken(&none);

@@ -87,9 +87,15 @@ async fn work(
     let folder = run.folder().clone();
     let failed = |kind| TrainError { kind, run: Some(folder.path().to_owned()) };
     begin(&run, project, loaded, 0, observer).map_err(|error| failed(error.into()))?;
-    let test_scored = match split {
-        Split::Test => Some(count_look(&run, project, observer).map_err(|error| failed(error.into()))?),
-        Split::Train | Split::Validation => None,
+    let conversations = project.tasks.get(split).len() * equipment.training.trials() as usize;
+    let test_scored = match (split, folder.evaluation()) {
+        // What was counted when it was over stays, however often the tasks are scored later.
+        (_, Some(report)) => report.test_scored,
+        (Split::Test, None) => {
+            let count = count_look(&run, project, equipment.ledger(), conversations, observer);
+            Some(count.map_err(|error| failed(error.into()))?)
+        }
+        (Split::Train | Split::Validation, None) => None,
     };
     let run = Arc::new(run);
     let job = Job {

@@ -218,8 +218,9 @@ impl<'a> Session<'a> {
         if !self.project.settings.training.final_test || self.project.tasks.get(Split::Test).is_empty() {
             return Ok(());
         }
-        count_look(&self.run, self.project, self.observer)?;
         let trials = 0..self.equipment.training.trials();
+        let conversations = self.project.tasks.get(Split::Test).len() * trials.len();
+        count_look(&self.run, self.project, self.equipment.ledger(), conversations, self.observer)?;
         self.measure(epoch, Split::Test, initial, trials.clone()).await?;
         if best.id() != initial.id() {
             self.measure(epoch, Split::Test, best, trials).await?;

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use greensand_app::store::{EvalReport, Reopening, RunFolder, RunKind};
 use greensand_app::{
-    Equipment, EvalDone, EvaluateError, Event, Interrupt, ModelBackend, ModelError, ModelErrorKind, Observer, Project,
-    RunDone, RunStatus, SetSource, Silent, Split, TrainErrorKind, credit, diff_sets, evaluate,
+    Environment, Equipment, EvalDone, EvaluateError, Event, Interrupt, ModelBackend, ModelError, ModelErrorKind,
+    Observer, Overrides, Project, RunDone, RunStatus, SetSource, Silent, Split, TrainErrorKind, credit, diff_sets,
+    evaluate,
 };
 use greensand_llm::{ChatReply, ChatRequest, FinishReason};
 use greensand_types::{BoxFuture, TaskId, TokenUsage};
@@ -237,9 +238,9 @@ fn each_task_has_as_many_trials_as_the_settings_say_and_the_score_its_interval()
     assert_eq!((report.tasks, report.trials, report.solved, report.missing, asked), (4, 3, 2, 0, 12));
     let (score, error) = (report.score.unwrap(), report.standard_error.unwrap());
     assert!((score - 1.0 / 6.0).abs() < 1e-12 && (error - score).abs() < 1e-12, "{report:?}");
-    // Student's interval of four tasks, cut at 0: 1/6 + 3.1824 / 6.
+    // Wilson's of a share of 1/6 of four tasks: three trials of each are no twelve tasks.
     let [low, high] = report.interval.unwrap();
-    assert!(low == 0.0 && (high - 0.6971).abs() < 1e-4, "{low} {high}");
+    assert!((low - 0.0222).abs() < 1e-4 && (high - 0.6377).abs() < 1e-4, "{low} {high}");
     let fickle = &report.results[0];
     assert_eq!((fickle.trials.as_slice(), fickle.solved), ([Some(1.0), Some(0.0), Some(1.0)].as_slice(), false));
     assert!((fickle.score.unwrap() - 2.0 / 3.0).abs() < 1e-12);
@@ -301,4 +302,35 @@ fn an_evaluation_has_a_status_without_epochs_and_no_credit() {
     let (recorded, eras) = reopened(run.path());
     let error = block_on(credit(&recorded, &eras, &Silent, &Interrupt::new())).unwrap_err();
     assert!(error.to_string().ends_with("is one of `greensand eval`, and trained no functions"), "{error}");
+}
+
+#[test]
+fn tasks_that_the_budget_does_not_cover_were_not_looked_at() {
+    let folder = Folder::new("", &[ASSISTANT]);
+    let (project, equipment) = folder.open(&["budget.max_calls=3"]);
+    let refused = measured(&project, &equipment, Split::Test, &Silent, &Interrupt::new());
+    assert!(matches!(refused.error, Some(EvaluateError::BudgetSpent(_))) && refused.report.usage.requests == 0);
+    let (recorded, eras) = reopened_with(refused.folder.path(), &["budget.max_calls=100"]);
+    let RunDone::Evaluated(done) = again(&recorded, &eras, Reopening::Resume).unwrap() else { panic!() };
+    assert_eq!((refused.report.test_scored, done.report.test_scored), (Some(0), Some(1)));
+    // Who looks later changes nothing of what is over.
+    let (project, equipment) = folder.open(&[]);
+    assert_eq!(measured(&project, &equipment, Split::Test, &Silent, &Interrupt::new()).report.test_scored, Some(2));
+    let RunDone::Evaluated(after) = again(&recorded, &eras, Reopening::Resume).unwrap() else { panic!() };
+    assert_eq!(after.report, done.report);
+}
+
+#[test]
+fn a_fork_of_an_evaluation_is_held_to_what_it_asks_itself() {
+    let folder = Folder::new("", &[ASSISTANT]);
+    let (project, equipment) = folder.open(&["training.repeats=2"]);
+    let run = measured(&project, &equipment, Split::Train, &Silent, &Interrupt::new()).folder;
+    let mut more = Overrides::new();
+    more.set("training.repeats=3").unwrap();
+    let fork = greensand_app::fork(run.path(), 0, &more, &Environment::of([], run.path())).unwrap();
+    // Of twelve conversations eight are kept.
+    let (recorded, eras) = reopened_with(fork.path(), &["budget.max_calls=4"]);
+    let RunDone::Evaluated(done) = again(&recorded, &eras, Reopening::Resume).unwrap() else { panic!() };
+    assert!(done.error.is_none(), "{:?}", done.error);
+    assert_eq!((done.report.trials, fork.report().unwrap().assistant_usage.requests), (3, 4));
 }

@@ -337,7 +337,7 @@ fn a_run_folder_that_cannot_be_made_is_named() {
     std::fs::write(folder.path().join("file"), "").unwrap();
     let runs = format!("project.runs={}", folder.path().join("file").display());
     let error = folder.train(&[&runs]).unwrap_err();
-    let cause = std::error::Error::source(&error).unwrap().to_string();
+    let cause = error.to_string();
     assert!(cause.starts_with("write `") && cause.ends_with("/file`"), "{cause}");
 }
 

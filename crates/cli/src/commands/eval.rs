@@ -43,12 +43,14 @@ pub(crate) struct Arguments {
 }
 
 const HELP: &str = "\
-SET of `RUN:SET` is `best`, `initial`, or the beginning of an id, as `greensand show RUN` lists them.
-Every function of the set passes admission again before it is used.
-`train` looks at the test split only when it is over. Whoever chooses by a test score has no unseen tasks left.
-Each task is tried `training.repeats` times. What was measured is printed with its interval, also when the work could not go on, and
-kept as a run, which `greensand resume` goes on with. The exit code is then 1 after Ctrl-C, 3 when the model fails or too many
-tasks have no score, and 4 when the budget is spent. A model that costs money needs a cap.
+SET of `RUN:SET` is `best`, `initial`, or the beginning of an id, as `greensand show RUN` lists
+them. Every function of the set passes admission again before it is used.
+`train` looks at the test split only when it is over. Whoever chooses by a test score has no
+unseen tasks left.
+Each task is tried `training.repeats` times. What was measured is printed with its interval, also
+when the work could not go on, and kept as a run, which `greensand resume` goes on with. The exit
+code is then 1 after Ctrl-C, 3 when the model fails or too many tasks have no score, and 4 when the
+budget is spent. A model that costs money needs a cap.
 
 Examples:
   greensand eval my-agent --set runs/RUN --split test --max-usd 1
