@@ -8,8 +8,8 @@ use greensand_agent::{
     AgentSettings, CallProtocol, FencedBlocks, OpenScorerError, Scorer, code_tool_name, open_scorer,
 };
 use greensand_llm::{
-    ApiKey, BackendSettings, EmbeddingModel, ModelBackend, OpenAiSettings, OpenBackendError, ReplaySettings, Role,
-    ScriptedSettings, UnknownBackendError, find_backend, open_backend, open_embeddings,
+    ApiKey, BackendSettings, ConcurrencyReport, EmbeddingModel, ModelBackend, OpenAiSettings, OpenBackendError,
+    ReplaySettings, Role, ScriptedSettings, UnknownBackendError, find_backend, open_backend, open_embeddings,
 };
 use greensand_optimizer::{
     ActionProtocol, AdmissionSettings, MemorisedAnswers, ReplayedCalls, StepSettings, TrainingSettings,
@@ -223,9 +223,13 @@ impl Equipment {
 
     /// Tells what is new of the limits of the models' endpoints.
     pub(crate) fn tell_limits(&self, telling: Telling, observer: &dyn Observer) {
+        self.limits.look(self.limits(), telling, observer);
+    }
+
+    /// Returns how many requests the models' endpoints take, for those that are behind one.
+    pub(crate) fn limits(&self) -> impl Iterator<Item = ConcurrencyReport> {
         let models = [&self.assistant, &self.optimizer].into_iter().map(|model| model.concurrency());
-        let embeddings = self.embeddings.iter().map(|model| model.concurrency());
-        self.limits.look(models.chain(embeddings).flatten(), telling, observer);
+        models.chain(self.embeddings.iter().map(|model| model.concurrency())).flatten()
     }
 
     /// Returns the ledger of all models: what was spent, what may be, and what they cost.

@@ -8,6 +8,7 @@ use greensand_agent::{SolveError, SolveInputs, solve};
 use greensand_llm::{ModelError, ModelErrorKind};
 use greensand_optimizer::{Sample, share_interval};
 use greensand_types::{ConversationRecord, FunctionSet, Registration, Task};
+use tokio::time::{Interval, MissedTickBehavior};
 
 use super::offers::Offers;
 use crate::causes::with_causes;
@@ -234,14 +235,18 @@ impl<'a> Bench<'a> {
                 (index, solve(inputs(job, &registration, task, trial)).await)
             })
             .buffer_unordered(job.jobs.max(1));
-        let mut looks = tokio::time::interval(LOOK);
-        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // Without an endpoint there is no limit to look at, and no timer to pay for.
+        let mut looks = job.equipment.limits().next().map(|_| {
+            let mut looks = tokio::time::interval(LOOK);
+            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            looks
+        });
         loop {
             // Interrupts first: with a fast backend there is always a result.
             let next = tokio::select! {
                 biased;
                 () = job.interrupt.raised() => return Err(EvaluateError::Interrupted),
-                _ = looks.tick() => {
+                () = next_look(looks.as_mut()) => {
                     job.equipment.tell_limits(Telling::WhatIsOver, job.observer);
                     continue;
                 }
@@ -463,6 +468,14 @@ impl<'a> Bench<'a> {
             Some(run) => Ok(run.append(&event())?),
             None => Ok(()),
         }
+    }
+}
+
+/// Waits until the limits are to be looked at again; for ever, where there are none.
+async fn next_look(looks: Option<&mut Interval>) {
+    match looks {
+        Some(looks) => drop(looks.tick().await),
+        None => std::future::pending().await,
     }
 }
 
