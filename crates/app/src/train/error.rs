@@ -70,6 +70,12 @@ impl Error for TrainError {
     }
 }
 
+impl From<EvaluateError> for TrainErrorKind {
+    fn from(error: EvaluateError) -> Self {
+        Self::Evaluate(Box::new(error))
+    }
+}
+
 impl From<StoreError> for TrainErrorKind {
     fn from(error: StoreError) -> Self {
         Self::Store(Box::new(error))

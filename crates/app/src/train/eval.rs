@@ -50,7 +50,7 @@ pub async fn evaluate(
     let before_run = |kind| TrainError { kind, run: None };
     equipment.ledger.allow(&[Role::Assistant]).map_err(|uncapped| before_run(uncapped.into()))?;
     if project.tasks.get(split).is_empty() {
-        return Err(before_run(TrainErrorKind::Evaluate(Box::new(EvaluateError::NoTasks(split)))));
+        return Err(before_run(EvaluateError::NoTasks(split).into()));
     }
     let loaded = load(set, equipment).await.map_err(before_run)?;
     let now = SystemTime::now();

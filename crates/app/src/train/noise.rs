@@ -15,7 +15,7 @@ use super::begin::{begin, close, load, manifest_of, take_up};
 use super::eras::Eras;
 use super::recorded::RecordedRun;
 use super::session::Stop;
-use crate::evaluate::{Cover, Job, Measured, measure};
+use crate::evaluate::{Cover, EvaluateError, Job, Measured, measure};
 use crate::project::{Project, Split};
 use crate::sets::{LoadedSet, SetSource};
 use crate::store::{NOISE_FORMAT, NoiseReport, NoiseTask, Reopening, RunFolder, RunKind, RunWriter, SmallestEffect};
@@ -50,6 +50,10 @@ pub async fn noise(
 ) -> Result<NoiseDone, TrainError> {
     let before_run = |kind| TrainError { kind, run: None };
     equipment.ledger.allow(&[Role::Assistant]).map_err(|uncapped| before_run(uncapped.into()))?;
+    let split = project.tasks.acceptance_split();
+    if project.tasks.get(split).is_empty() {
+        return Err(before_run(EvaluateError::NoTasks(split).into()));
+    }
     let loaded = load(set, equipment).await.map_err(before_run)?;
     let now = SystemTime::now();
     let manifest = manifest_of(RunKind::Noise, project, equipment, now);
