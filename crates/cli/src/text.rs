@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use greensand_types::one_line;
+
 /// Returns a text on one line, with everything that could act on a terminal spelt out.
 pub(crate) fn line(text: &str) -> Cow<'_, str> {
     escape(text, |character| character.is_control() || is_direction(character))
@@ -34,9 +36,10 @@ pub(crate) fn json(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Returns at most `most` characters of a line, the cut shown.
+/// Returns at most `most` characters of a text on one line, the cut shown.
 pub(crate) fn shortened(text: &str, most: usize) -> String {
-    let safe = line(text);
+    let joined = one_line(text);
+    let safe = line(&joined);
     if safe.chars().count() <= most {
         return safe.into_owned();
     }

@@ -60,6 +60,6 @@ pub use signature::{FunctionSignature, FunctionSignatureError};
 pub use step::{Gate, Proposal, Rejection, StepEnd, StepReport};
 pub use task::{Task, TaskId, TaskIdError};
 pub use tenant::{Tenant, TenantError};
-pub use text::{counted, keep_ends};
+pub use text::{counted, keep_ends, one_line};
 pub use token_usage::TokenUsage;
 pub use verdict::Verdict;

@@ -9,6 +9,19 @@ pub fn keep_ends(text: &str, head: usize, tail: usize) -> String {
     format!("{} [.. {left_out} characters left out ..] {}", &text[..place(head)], &text[place(length - tail)..])
 }
 
+/// Puts the lines of a text on one: each follows the one before after `; `, or after a blank where that one ends in a mark.
+/// Blank lines are left out.
+pub fn one_line(text: &str) -> String {
+    let mut joined = String::with_capacity(text.len());
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if !joined.is_empty() {
+            joined.push_str(if joined.ends_with([':', ';', ',', '.', '?', '!', '(', '[', '{']) { " " } else { "; " });
+        }
+        joined.push_str(line);
+    }
+    joined
+}
+
 /// Returns a count with its noun, whose plural ends in `s`: `1 task`, `2 tasks`.
 pub fn counted(count: usize, noun: &str) -> String {
     let ending = if count == 1 { "" } else { "s" };
@@ -18,6 +31,18 @@ pub fn counted(count: usize, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_come_to_stand_on_one() {
+        for (text, expected) in [
+            ("", ""),
+            ("one", "one"),
+            ("looked at:\nin one\nin another\n\nmend it", "looked at: in one; in another; mend it"),
+            ("\n it is so.\r\n\n Then this ", "it is so. Then this"),
+        ] {
+            assert_eq!(one_line(text), expected);
+        }
+    }
 
     #[test]
     fn one_is_no_plural() {

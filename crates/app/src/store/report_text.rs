@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use greensand_types::counted;
+use greensand_types::{counted, one_line};
 
 use super::records::{DecisionKind, DecisionRecord, EvaluationRecord, ProposalRecord, UsageRecord};
 use super::report::{EpochReport, FunctionReport, Report, ShareReport};
@@ -192,9 +192,8 @@ fn short(id: &str) -> &str {
 /// Puts a text of others on one line.
 pub(super) fn shown(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in one_line(text).chars() {
         match c {
-            '\n' => line.push(' '),
             c if c.is_control() => line.extend(c.escape_default()),
             c => line.push(c),
         }

@@ -89,7 +89,7 @@ mod tests {
         };
         assert_eq!(
             plain(&proposal_lines(2, &proposal)[0]),
-            "epoch 2: refused add `f\\u{1b}[31m` at gate `examples`: example 1 gives 3,\\nnot 4"
+            "epoch 2: refused add `f\\u{1b}[31m` at gate `examples`: example 1 gives 3, not 4"
         );
     }
 
