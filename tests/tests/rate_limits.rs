@@ -159,12 +159,13 @@ fn retry_after_holds_back_the_whole_endpoint_for_both_roles() {
     let backends = [open(settings(&server)), open(settings(&server))];
     let first = question(Role::Assistant, 0);
     let runtime = runtime();
-    let asked = Arc::clone(&backends[0]);
+    // A backend of its own, of the same endpoint: a connection of `ask` ends with the runtime that `ask` works in.
+    let asked = open(settings(&server));
     let first = runtime.spawn(async move { asked.chat(&first).await });
     while backends[0].concurrency().unwrap().changes.len() < 2 {
         std::thread::sleep(Duration::from_millis(2));
     }
-    // Both backends are turned back by what one of them was told.
+    // Both backends are turned back by what another one was told.
     let answers = ask(&backends, 20, 20);
     assert!(answers.iter().all(Result::is_ok));
     assert!(runtime.block_on(first).unwrap().is_ok());
