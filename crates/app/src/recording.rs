@@ -30,7 +30,9 @@ impl RecordingBackend {
     }
 
     async fn ask(&self, request: &ChatRequest) -> Result<ChatReply, ModelError> {
-        if let Some(reply) = self.run.kept_reply(&self.identity, request).map_err(|error| self.unkept(error))? {
+        // Found once: it is a good part of what a request costs here.
+        let digest = request.digest();
+        if let Some(reply) = self.run.kept_reply(&self.identity, digest).map_err(|error| self.unkept(error))? {
             return overflow_of(reply);
         }
         if let Some(error) = self.must_be_kept(request)? {
@@ -40,7 +42,7 @@ impl RecordingBackend {
             Err(error) if error.kind() == ModelErrorKind::ContextOverflow => reply_of(&error),
             reply => reply?,
         };
-        self.run.keep_reply(&self.identity, request, &reply).map_err(|error| self.unkept(error))?;
+        self.run.keep_reply(&self.identity, request, digest, &reply).map_err(|error| self.unkept(error))?;
         overflow_of(reply)
     }
 

@@ -361,14 +361,14 @@ impl StepRecord {
 
 impl ReplyRecord {
     /// Stores a reply of a backend, by its identity, with the request that it answered.
-    pub fn of(backend: &str, request: &greensand_llm::ChatRequest, reply: &ChatReply) -> Self {
+    pub fn of(backend: &str, request: &greensand_llm::ChatRequest, digest: ContentId, reply: &ChatReply) -> Self {
         Self {
             role: request.role.as_str().into(),
             epoch: request.epoch,
             task: request.task.as_ref().map(ToString::to_string),
             turn: request.turn,
             repeat: request.repeat,
-            request: request.digest().to_string(),
+            request: digest.to_string(),
             backend: backend.into(),
             paid_by: None,
             text: reply.text.clone(),

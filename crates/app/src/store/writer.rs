@@ -329,25 +329,31 @@ impl RunWriter {
         Ok(items)
     }
 
-    /// Returns the reply that is kept to a request of a backend.
+    /// Returns the reply that is kept to a request of a backend, by the digest of the request.
     ///
     /// # Errors
     /// When the file of replies cannot be read.
-    pub fn kept_reply(&self, backend: &str, request: &ChatRequest) -> Result<Option<ChatReply>, StoreError> {
-        let key = reply_key_of(backend, request.digest());
+    pub fn kept_reply(&self, backend: &str, digest: ContentId) -> Result<Option<ChatReply>, StoreError> {
+        let key = reply_key_of(backend, digest);
         let Some(JournalEvent::Reply(record)) = self.replies.get(key)? else { return Ok(None) };
         let path = self.folder.path().join(REPLIES);
         let recorded = record.into_reply().map_err(|reason| StoreError::damaged(&path, reason))?;
         Ok(Some(recorded.reply))
     }
 
-    /// Keeps a reply of a backend.
+    /// Keeps a reply of a backend to a request with this digest.
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn keep_reply(&self, backend: &str, request: &ChatRequest, reply: &ChatReply) -> Result<(), StoreError> {
-        let event = JournalEvent::Reply(Box::new(ReplyRecord::of(backend, request, reply)));
-        self.replies.put(reply_key_of(backend, request.digest()), &event)?;
+    pub fn keep_reply(
+        &self,
+        backend: &str,
+        request: &ChatRequest,
+        digest: ContentId,
+        reply: &ChatReply,
+    ) -> Result<(), StoreError> {
+        let event = JournalEvent::Reply(Box::new(ReplyRecord::of(backend, request, digest, reply)));
+        self.replies.put(reply_key_of(backend, digest), &event)?;
         self.report().add(&event);
         Ok(())
     }
